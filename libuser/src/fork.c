@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Fork: the three atfork handlers of the library.
+ *
+ * The prepare handler takes every lock in rank order, so that no other thread
+ * is half-way through anything when the address space is copied, and lets the
+ * backends make their memory copy-on-write. Registered by a constructor, it
+ * runs before the prepare handlers of libraries that were registered earlier;
+ * those may allocate, which lock.h allows the forking thread.
+ *
+ * Restartable sequences need no lock: whatever instant the copy catches them
+ * at, their single commit has or has not happened. An object that another
+ * thread held only in registers is lost to the child, as its stack is.
+ */
+#include <pthread.h>
+
+#include "backend.h"
+#include "central.h"
+#include "cpucache.h"
+#include "heap.h"
+#include "meta.h"
+#include "pageheap.h"
+#include "span.h"
+#include "sys.h"
+#include "transfer.h"
+
+uint64_t hs_nr_forks;
+
+void hs_fork_prepare(void)
+{
+	hs_cpu_fork_prepare();
+	hs_transfer_fork_prepare();
+	hs_central_fork_prepare();
+	hs_lock(&hs_pageheap.lock);
+	hs_spans_fork_prepare();
+	hs_backends_fork_prepare();
+	hs_meta_fork_prepare();
+	hs_lock_fork_begin();
+	hs_nr_forks++;
+}
+
+void hs_fork_parent(void)
+{
+	hs_lock_fork_end();
+	hs_meta_fork_parent();
+	hs_backends_fork_parent();
+	hs_spans_fork_parent();
+	hs_unlock(&hs_pageheap.lock);
+	hs_central_fork_parent();
+	hs_transfer_fork_parent();
+	hs_cpu_fork_parent();
+}
+
+void hs_fork_child(void)
+{
+	hs_meta_fork_child();
+	hs_backends_fork_child();
+	hs_spans_fork_child();
+	hs_pageheap_fork_child(&hs_pageheap);
+	hs_central_fork_child();
+	hs_transfer_fork_child();
+	hs_cpu_fork_child();
+	hs_lock_fork_end();
+}
+
+__attribute__((constructor(101))) static void register_fork_handlers(void)
+{
+	/* pthread_atfork may allocate: the heap starts first. */
+	hs_heap_start();
+	if (pthread_atfork(hs_fork_prepare, hs_fork_parent, hs_fork_child))
+		hs_sys_warn("fork handlers could not be registered: do not fork");
+}
