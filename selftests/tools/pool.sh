@@ -1,0 +1,172 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# hugespan pool: what is loaded is what was asked for, or nothing is. All of it
+# with --print or on a made-up system: nothing is loaded here.
+set -euo pipefail
+# shellcheck source-path=SCRIPTDIR source=include/cli.sh
+source "$(dirname "$(realpath "$0")")/include/cli.sh"
+
+# As fake_root, with the module installed but not loaded.
+unloaded_root() {
+	fake_root
+	rm -r "$root/sys/kernel/hugespan" "$root/proc/modules"
+	put /lib/modules/6.1.0-test/modules.dep 'extra/hugespan.ko:'
+}
+
+shows() {
+	fake_root
+	fake_pool 1 10 10 0 0 3
+	on_root hs 0 pool
+	grep -qE '^0 +512 MiB ' "$out"
+	grep -qE '^1 +20 MiB +20 MiB +20 MiB +0 B +0 B +16 MiB$' "$out"
+	on_root hs 0 pool --json
+	json '.pool.nodes[1].size_bytes == 20971520'
+}
+
+not_loaded() {
+	mkdir "$root"
+	on_root hs 1 pool
+	err_has "$(sudo_line "fix: sudo $build/hugespan pool load 512M")"
+	on_root hs 1 pool unload
+	err_has 'is not loaded'
+}
+
+load_line() {
+	unloaded_root
+	on_root hs 0 pool load 512M --print
+	[[ $(cat "$out") == 'modprobe hugespan pool=512M' ]]
+	on_root hs 0 pool --print load 0:512M,1:256m
+	[[ $(cat "$out") == 'modprobe hugespan pool=0:512M,1:256m' ]]
+	on_root hs 0 pool load 2G --print --headroom 1G --cap-percent 50
+	[[ $(cat "$out") == \
+		'modprobe hugespan pool=2G headroom=1G cap_percent=50' ]]
+	printf '\0vermagic=6.1.0-test SMP\0' >"$work/my.ko"
+	on_root hs 0 pool load 2G --print --module "$work/my.ko"
+	[[ $(cat "$out") == "insmod $work/my.ko pool=2G" ]]
+}
+
+# Beside the command, where `make modules` puts it.
+built_line() {
+	unloaded_root
+	rm -r "${root:?}/lib"
+	mkdir -p "$work/tree/kmod/6.1.0-test"
+	cp -P "$build"/hugespan "$build"/libhugespan*.so* "$work/tree/"
+	printf '\0vermagic=6.1.0-test SMP\0' \
+		>"$work/tree/kmod/6.1.0-test/hugespan.ko"
+	on_root prog 0 "$work/tree/hugespan" pool load 1G --print
+	[[ $(cat "$out") == \
+		"insmod $work/tree/kmod/6.1.0-test/hugespan.ko pool=1G" ]]
+}
+
+# Nothing that the module would refuse gets as far as the module.
+bad_sizes() {
+	unloaded_root
+	local size
+	for size in '' 0 0K x 512X -1 1.5G ' 1G' '1G ' 1GG 0x100M G \
+		99999999999999999999 99999999999999T 1G,2G 0:1G,2G 1G,1:2G \
+		0:1G,0: 0: :1G '0:1G,' ',0:1G' a:1G 12345:1G; do
+		on_root hs 2 pool load "$size" --print
+		err_has 'hugespan pool: '
+		err_has "Try 'hugespan pool --help'."
+	done
+	on_root hs 2 pool load
+	on_root hs 2 pool load 1G 2G
+	on_root hs 2 pool unload now
+	on_root hs 2 pool load 1G --headroom lots
+	on_root hs 2 pool load 1G --cap-percent half
+	on_root hs 2 pool frobnicate
+}
+
+wrong_kernel() {
+	unloaded_root
+	printf '\0vermagic=5.10.0 SMP\0' >"$work/old.ko"
+	on_root hs 1 pool load 1G --print --module "$work/old.ko"
+	err_has 'is built for kernel 5.10.0, this is 6.1.0-test'
+	on_root hs 1 pool load 1G --print --module "$work/none.ko"
+	err_has 'No such file'
+	rm -r "${root:?}/lib"
+	on_root hs 1 pool load 1G --print
+	err_has 'no hugespan.ko for the running kernel, 6.1.0-test'
+	err_has 'make modules'
+}
+
+loaded_already() {
+	fake_root
+	on_root hs 1 pool load 1G --print
+	err_has 'loaded already'
+	err_has "$(sudo_line "fix: sudo $build/hugespan pool unload && ")"
+	err_has "$(sudo_line "&& sudo $build/hugespan pool load 1G")"
+}
+
+no_resize() {
+	fake_root
+	local verb
+	for verb in grow shrink resize; do
+		on_root hs 1 pool "$verb" 1G
+		err_has "no 'pool $verb'"
+		err_has "$(sudo_line "&& sudo $build/hugespan pool load SIZE")"
+	done
+}
+
+unload() {
+	fake_root
+	on_root hs 0 pool unload --print
+	[[ $(cat "$out") == 'rmmod hugespan' ]]
+	put /proc/modules 'hugespan 45056 2 - Live 0x0'
+	put /proc/77/comm holder
+	put /proc/77/fdinfo/5 "$(printf 'hugespan-owner-id:\t1')"
+	put /proc/77/maps ''
+	on_root hs 1 pool unload
+	err_has 'in use'
+	err_has 'process 77 (holder)'
+}
+
+# Without root it says so; with a made-up system it touches the real one never.
+rights() {
+	unloaded_root
+	on_root hs 1 pool load 1G
+	err_has 'nothing is changed'
+	fake_root
+	on_root hs 1 pool unload
+	err_has 'nothing is changed'
+	((EUID == 0)) || return 0
+	local release
+	release=$(uname -r)
+	if grep -q '^hugespan ' /proc/modules; then
+		skip "the module is loaded on this machine"
+	fi
+	mkdir -p "$work/for-all"
+	cp -P "$build"/hugespan "$build"/libhugespan*.so* "$work/for-all/"
+	printf '\0vermagic=%s SMP\0' "$release" >"$work/for-all/hugespan.ko"
+	chmod 755 "$work" "$work/for-all"
+	prog 1 setpriv --reuid 65534 --regid 65534 --clear-groups \
+		"$work/for-all/hugespan" pool load 1G \
+		--module "$work/for-all/hugespan.ko"
+	err_has 'only root may load the module'
+	err_has "fix: sudo $work/for-all/hugespan pool load 1G"
+}
+
+# The kernel's refusal comes through. No kernel takes this file.
+insmod_fails() {
+	((EUID == 0)) || skip "only root gets that far"
+	command -v insmod >/dev/null || skip "insmod is not installed"
+	if grep -q '^hugespan ' /proc/modules; then
+		skip "the module is loaded on this machine"
+	fi
+	printf '\0vermagic=%s SMP\0' "$(uname -r)" >"$work/no.ko"
+	hs 1 pool load 1G --module "$work/no.ko"
+	err_has 'insmod failed with exit code'
+}
+
+point 'the pool of each node' shows
+point 'no module: how to load it' not_loaded
+point 'load: the command line, by modprobe and insmod' load_line
+point 'load: the module of the build tree' built_line
+point 'sizes and arguments that are refused' bad_sizes
+point 'a module for another kernel, or none' wrong_kernel
+point 'load when loaded' loaded_already
+point 'no growing, no shrinking: what to do instead' no_resize
+point 'unload, and who is in the way' unload
+point 'who may load' rights
+point "the kernel's refusal" insmod_fails
+finish
