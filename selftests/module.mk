@@ -8,7 +8,7 @@
 # kernel module through its uAPI header alone.
 
 KSELFTEST ?= $(HUGESPAN_CACHE)/kselftest
-TEST_CFLAGS := $(HS_CFLAGS) -I$(KSELFTEST) -Iselftests/include -Ilibuser/src -I$(O)/gen \
+TEST_CFLAGS := $(HS_CFLAGS) -Iselftests/include -I$(KSELFTEST) -Ilibuser/src -I$(O)/gen \
 	-Ikmod/core -Wno-unused-parameter -Wno-missing-prototypes -Wno-sign-compare
 CORE_SRC := $(wildcard kmod/core/*.c)
 CORE_OBJ := $(CORE_SRC:%.c=$(O)/%.o)
@@ -38,7 +38,7 @@ $(LIB_TESTS): $(O)/%: %.c $(O)/libhugespan.a
 	$(CC) $(TEST_CFLAGS) $(CFLAGS) -MMD -MP -o $@ $< $(O)/libhugespan.a $(HS_LDFLAGS) $(LDFLAGS) -lpthread -ldl
 
 SHIM_TEST_CFLAGS := $(SANFLAGS) -D_GNU_SOURCE -Wall -Wextra -Wno-unused-parameter -Wno-sign-compare -fno-builtin \
-	-I$(KSELFTEST) -Iselftests/include -Ilibuser/include
+	-Iselftests/include -I$(KSELFTEST) -Ilibuser/include
 
 $(filter $(patsubst %.c,$(O)/%,$(wildcard selftests/shim/*.c)),$(SHIM_TESTS)): $(O)/%: %.c
 	@mkdir -p $(@D)

@@ -24,10 +24,6 @@
 #define HELPER static inline __attribute__((unused))
 #endif
 
-/* Guests are emulated: a test that takes 1 s on a machine may take 20 here. */
-#undef TEST_TIMEOUT_DEFAULT
-#define TEST_TIMEOUT_DEFAULT 120
-
 /* As in device.h: nobody looks at what the harness's longjmp may clobber. */
 #if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC diagnostic ignored "-Wclobbered"

@@ -22,7 +22,8 @@
 #define HELPER static inline __attribute__((unused))
 #endif
 
-#define CHILD_WAIT_MS 60000
+/* Less than a test may take (kselftest_harness.h), so that it can say why. */
+#define CHILD_WAIT_MS 120000
 
 /* In a child there is no harness: say where, and fail. */
 #define CHILD_CHECK(cond) do {						\

@@ -38,12 +38,8 @@
 #pragma GCC diagnostic ignored "-Wclobbered"
 #endif
 
-/* Guests are emulated: a test that takes 1 s on a machine may take 20 here. */
-#undef TEST_TIMEOUT_DEFAULT
-#define TEST_TIMEOUT_DEFAULT 120
-
 /* How long a thing that happens by itself (quarantine, exit) may take. */
-#define SETTLE_MS 20000
+#define SETTLE_MS 60000
 
 /* mmap wrappers answer 0 or -errno and give the address through a pointer. */
 HELPER int try_mmap(void *want, size_t len, int prot, int flags, int fd,

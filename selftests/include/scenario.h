@@ -24,7 +24,6 @@
 #define SCENARIO_FLAG "--scenario"
 #define SCENARIO_FD 917		/* where a scenario says why it skips */
 #define SCENARIO_SKIPPED 4
-#define SCENARIO_SECONDS 120
 
 struct scenario {
 	const char *name;
@@ -190,7 +189,7 @@ HELPER void scenario_test(struct __test_metadata *_metadata,
 		s.next = scenarios;					\
 		scenarios = &s;						\
 	}								\
-	TEST_F_TIMEOUT(fixture, test, SCENARIO_SECONDS)			\
+	TEST_F(fixture, test)						\
 	{								\
 		scenario_test(_metadata, variant->env,			\
 			      #fixture "." #test);			\

@@ -172,7 +172,7 @@ static const char *check_empty(void)
 	return hs_pageheap_check(&hs_pageheap);
 }
 
-TEST_F_TIMEOUT(lists, central_agrees_with_the_model, 120)
+TEST_F(lists, central_agrees_with_the_model)
 {
 	const char *broken = walk(&central, test_seed(), test_ops(100000));
 
@@ -183,7 +183,7 @@ TEST_F_TIMEOUT(lists, central_agrees_with_the_model, 120)
 	}
 }
 
-TEST_F_TIMEOUT(lists, transfer_agrees_with_the_model, 120)
+TEST_F(lists, transfer_agrees_with_the_model)
 {
 	const char *broken = walk(&transfer, test_seed(), test_ops(100000));
 
@@ -360,7 +360,7 @@ static void *churn(void *arg)
 	return (void *)broken;
 }
 
-TEST_F_TIMEOUT(lists, threads_share_a_class, 120)
+TEST_F(lists, threads_share_a_class)
 {
 	uint64_t seed = test_seed();
 	pthread_t thread[4];

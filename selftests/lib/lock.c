@@ -16,10 +16,6 @@
 #include "lock.h"
 #include "pattern.h"
 
-/* Guests are emulated: a test that takes 1 s on a machine may take 20 here. */
-#undef TEST_TIMEOUT_DEFAULT
-#define TEST_TIMEOUT_DEFAULT 120
-
 static struct hs_lock lock = HS_LOCK_INIT;
 static struct hs_lock other = HS_LOCK_INIT;
 /* Guarded by lock; two words that must always be equal. */

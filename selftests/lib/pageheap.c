@@ -288,7 +288,7 @@ FIXTURE_TEARDOWN(walk)
 {
 }
 
-TEST_F_TIMEOUT(walk, agrees_with_the_model, 300)
+TEST_F(walk, agrees_with_the_model)
 {
 	const struct policy *p = &variant->policy;
 	uint64_t state = test_seed(), ops = test_ops(25000), i;

@@ -12,6 +12,7 @@
 
 #include <kselftest_harness.h>
 
+#include "pattern.h"
 #include "shim.h"
 
 static void *before_constructors;
@@ -47,7 +48,6 @@ FIXTURE(moments) {
 FIXTURE_SETUP(moments)
 {
 	SHIM_SETUP();
-	alarm(60);
 }
 
 FIXTURE_TEARDOWN(moments)
@@ -171,18 +171,18 @@ static void *keep_busy(void *stop)
  */
 TEST_F(moments, fork_handlers_of_others_allocate)
 {
+	int i, stop = 0, nr_forks = test_ops(100000) / 1000;
 	pthread_t busy[3];
-	int i, stop = 0;
 
 	ASSERT_EQ(0, pthread_atfork(handle_fork, handle_fork, handle_fork));
 	for (i = 0; i < 3; i++)
 		ASSERT_EQ(0, pthread_create(&busy[i], NULL, keep_busy, &stop));
-	for (i = 0; i < 100; i++)
+	for (i = 0; i < nr_forks; i++)
 		ASSERT_EQ(0, fork_once());
 	stop = 1;
 	for (i = 0; i < 3; i++)
 		ASSERT_EQ(0, pthread_join(busy[i], NULL));
-	ASSERT_EQ(200, nr_handled);
+	ASSERT_EQ(2 * nr_forks, nr_handled);
 }
 
 static void *fork_here(void *arg)
