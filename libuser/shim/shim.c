@@ -203,6 +203,31 @@ HS_EXPORT __attribute__((optimize("O2"))) void *dlopen(const char *file,
 	return next_dlopen(file, mode & ~RTLD_DEEPBIND);
 }
 
+/* ---- fork handlers --------------------------------------------------------- */
+
+typedef void fork_handler(void);
+
+static int (*next_register_atfork)(fork_handler *prepare, fork_handler *parent,
+				   fork_handler *child, void *dso);
+
+/* What pthread_atfork(3) calls in libc; no header has it. */
+HS_EXPORT int __register_atfork(fork_handler *prepare, fork_handler *parent,
+				fork_handler *child, void *dso);
+
+/*
+ * Libraries register handlers in their constructors, which run before those of
+ * a preloaded library. The heap starts first, and ours come before theirs: see
+ * fork.c. The one who is here from within that start finds it done.
+ */
+HS_EXPORT int __register_atfork(fork_handler *prepare, fork_handler *parent,
+				fork_handler *child, void *dso)
+{
+	hs_heap_start();
+	if (!next_register_atfork)
+		next_register_atfork = dlsym(RTLD_NEXT, "__register_atfork");
+	return next_register_atfork(prepare, parent, child, dso);
+}
+
 int hs_preloaded(void)
 {
 	return 1;

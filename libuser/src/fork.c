@@ -4,9 +4,14 @@
  *
  * The prepare handler takes every lock in rank order, so that no other thread
  * is half-way through anything when the address space is copied, and lets the
- * backends make their memory copy-on-write. Registered by a constructor, it
- * runs before the prepare handlers of libraries that were registered earlier;
- * those may allocate, which lock.h allows the forking thread.
+ * backends make their memory copy-on-write.
+ *
+ * Prepare handlers run in the reverse order of their registration, and ours
+ * should be the last: a library's may wait for a lock that another thread holds
+ * while it allocates, and that thread must not wait for us. So ours are
+ * registered when the heap starts, which the shim does before anybody's
+ * registration. Handlers that come after ours all the same may allocate: lock.h
+ * allows it to the forking thread.
  *
  * Restartable sequences need no lock: whatever instant the copy catches them
  * at, their single commit has or has not happened. An object that another
@@ -63,10 +68,13 @@ void hs_fork_child(void)
 	hs_lock_fork_end();
 }
 
-__attribute__((constructor(101))) static void register_fork_handlers(void)
+void hs_fork_register(void)
 {
-	/* pthread_atfork may allocate: the heap starts first. */
-	hs_heap_start();
 	if (pthread_atfork(hs_fork_prepare, hs_fork_parent, hs_fork_child))
 		hs_sys_warn("fork handlers could not be registered: do not fork");
+}
+
+__attribute__((constructor(101))) static void start_heap(void)
+{
+	hs_heap_start();
 }

@@ -14,13 +14,6 @@
 #include "sys.h"
 #include "transfer.h"
 
-/*
- * A program linked with the static library has only the objects that somebody
- * names: name the fork handlers, who are called by nobody else.
- */
-static void (*const needs_fork_handlers)(void) __attribute__((used)) =
-	hs_fork_prepare;
-
 static struct hs_lock start_lock;	/* outermost: guards the start */
 static int start_error;			/* of the start, once it is done */
 static bool started;
@@ -55,13 +48,20 @@ static int start_locked(void)
 
 int hs_heap_start(void)
 {
+	bool is_first;
+
 	if (__atomic_load_n(&started, __ATOMIC_ACQUIRE))
 		return start_error;
-	HS_GUARD(&start_lock);
-	if (!started) {
+	hs_lock(&start_lock);
+	is_first = !started;
+	if (is_first) {
 		start_error = start_locked();
 		__atomic_store_n(&started, true, __ATOMIC_RELEASE);
 	}
+	hs_unlock(&start_lock);
+	/* Without the lock: libc allocates when its table of handlers grows. */
+	if (is_first)
+		hs_fork_register();
 	return start_error;
 }
 

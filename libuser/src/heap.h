@@ -58,7 +58,9 @@ static inline void hs_heap_free(void *ptr)
 		hs_cpu_free_slow(c, ptr, outcome);
 }
 
-/* Fork: every lock of the library, in rank order. */
+/* Fork: every lock of the library, in rank order. register: once, by the thread
+ * that started the heap; it may allocate. */
+void hs_fork_register(void);
 void hs_fork_prepare(void);
 void hs_fork_parent(void);
 void hs_fork_child(void);

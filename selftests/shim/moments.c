@@ -18,10 +18,25 @@
 static void *before_constructors;
 static void *in_constructor;
 
+/* A library's lock, held while it allocates, that its fork handlers take. */
+static pthread_mutex_t their_lock = PTHREAD_MUTEX_INITIALIZER;
+
+static void take_their_lock(void)
+{
+	pthread_mutex_lock(&their_lock);
+}
+
+static void leave_their_lock(void)
+{
+	pthread_mutex_unlock(&their_lock);
+}
+
 static void allocate_first(void)
 {
-	if (!SHIM_OBSTACLE)
-		before_constructors = malloc(1000);
+	if (SHIM_OBSTACLE)
+		return;
+	pthread_atfork(take_their_lock, leave_their_lock, leave_their_lock);
+	before_constructors = malloc(1000);
 }
 
 /* Runs before every constructor, also those of libraries. */
@@ -183,6 +198,38 @@ TEST_F(moments, fork_handlers_of_others_allocate)
 	for (i = 0; i < 3; i++)
 		ASSERT_EQ(0, pthread_join(busy[i], NULL));
 	ASSERT_EQ(2 * nr_forks, nr_handled);
+}
+
+static void *allocate_in_their_lock(void *stop)
+{
+	int i;
+
+	while (!__atomic_load_n((int *)stop, __ATOMIC_RELAXED)) {
+		take_their_lock();
+		for (i = 0; i < 20; i++)
+			free(malloc(100000 * i));
+		leave_their_lock();
+	}
+	return NULL;
+}
+
+/*
+ * The handlers were registered before every constructor. If their prepare ran
+ * after ours, it would wait for a thread that waits for us.
+ */
+TEST_F(moments, fork_handlers_wait_for_a_thread_that_allocates)
+{
+	int i, stop = 0, nr_forks = test_ops(100000) / 1000;
+	pthread_t busy[2];
+
+	for (i = 0; i < 2; i++)
+		ASSERT_EQ(0, pthread_create(&busy[i], NULL,
+					    allocate_in_their_lock, &stop));
+	for (i = 0; i < nr_forks; i++)
+		ASSERT_EQ(0, fork_once());
+	stop = 1;
+	for (i = 0; i < 2; i++)
+		ASSERT_EQ(0, pthread_join(busy[i], NULL));
 }
 
 static void *fork_here(void *arg)
