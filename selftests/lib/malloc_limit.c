@@ -12,7 +12,7 @@
 #include "pattern.h"
 #include "scenario.h"
 
-#define LIMIT_BYTES (64ul << 20)
+#define LIMIT_BYTES (32ul << 20)
 #define LARGE_BYTES (3ul << 20)
 
 FIXTURE(limit) {
@@ -24,15 +24,15 @@ FIXTURE_VARIANT(limit) {
 };
 
 FIXTURE_VARIANT_ADD(limit, default) {
-	.env = { "HUGESPAN_LIMIT=64M", "HUGESPAN_CHECK=0" },
+	.env = { "HUGESPAN_LIMIT=32M", "HUGESPAN_CHECK=0" },
 };
 
 FIXTURE_VARIANT_ADD(limit, locked) {
-	.env = { "HUGESPAN_LIMIT=64M", "HUGESPAN_CHECK=0", "HUGESPAN_RSEQ=0" },
+	.env = { "HUGESPAN_LIMIT=32M", "HUGESPAN_CHECK=0", "HUGESPAN_RSEQ=0" },
 };
 
 FIXTURE_VARIANT_ADD(limit, check) {
-	.env = { "HUGESPAN_LIMIT=64M", "HUGESPAN_CHECK=1" },
+	.env = { "HUGESPAN_LIMIT=32M", "HUGESPAN_CHECK=1" },
 };
 
 FIXTURE_SETUP(limit)
@@ -132,7 +132,7 @@ SCENARIO_TEST(limit, what_is_freed_can_be_had_again)
 
 	start();
 	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
-		for (round = 0, first = 0; round < 3; round++) {
+		for (round = 0, first = 0; round < 2; round++) {
 			exhaust(sizes[i]);
 			CHILD_CHECK(nr_held * sizes[i] > LIMIT_BYTES / 4 * 3);
 			if (!first)
