@@ -23,7 +23,7 @@ SHIM_PLUGINS := $(patsubst selftests/shim/plugins/%.c,$(O)/selftests/shim/%.so, 
 	$(O)/selftests/shim/apart/apart.so
 FUZZERS := $(patsubst %.c,$(O)/%,$(wildcard selftests/fuzz/*.c))
 
-selftests: $(CORE_TESTS) $(LIB_TESTS) $(SHIM_TESTS) $(SHIM_PLUGINS) $(DEVICE_TESTS) $(if $(SAN),,$(FUZZERS))
+selftests: $(CORE_TESTS) $(LIB_TESTS) $(SHIM_TESTS) $(SHIM_PLUGINS) $(DEVICE_TESTS) $(if $(SAN),,$(FUZZERS) bench-programs)
 
 $(CORE_OBJ): $(O)/%.o: %.c
 	@mkdir -p $(@D)
@@ -66,5 +66,31 @@ $(FUZZERS): $(O)/%: %.c $(CORE_SRC)
 	@mkdir -p $(@D)
 	clang -std=gnu11 -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined \
 		-Ikmod/include/uapi -Ikmod/core -Iselftests/include -MMD -MP -MF $@.d -o $@ $< $(CORE_SRC)
+
+# ---- the bench (selftests/bench): its workloads are linked with nothing of ours,
+# and what they call is called, whatever the compiler knows of malloc.
+
+BENCH_SRC := $(wildcard selftests/bench/workload/*.c)
+BENCH_CFLAGS := -std=gnu11 -D_GNU_SOURCE $(WARNINGS) -O2 -g -fno-builtin
+
+$(O)/bench/workload: $(BENCH_SRC) selftests/bench/workload/workload.h
+	@mkdir -p $(@D)
+	$(CC) $(BENCH_CFLAGS) -o $@ $(BENCH_SRC) -lpthread
+
+# The copy that is counted is not position-independent: see counted/.
+BENCH_ARCH = $(firstword $(subst -, ,$(shell $(CC) -dumpmachine)))
+COUNTED_SRC = $(wildcard selftests/bench/counted/rseq_$(BENCH_ARCH).c)
+
+$(O)/bench/counted: $(BENCH_SRC) $(COUNTED_SRC) selftests/bench/workload/workload.h
+	@mkdir -p $(@D)
+	$(CC) $(BENCH_CFLAGS) -no-pie -Wl,--export-dynamic -o $@ $(filter %.c,$^) -lpthread
+
+bench-programs: $(O)/bench/workload $(O)/bench/counted
+
+# make bench BENCH="--group pairs --json FILE"
+bench: all bench-programs
+	selftests/bench/run $(BENCH)
+
+.PHONY: bench bench-programs
 
 -include $(CORE_OBJ:.o=.d) $(wildcard $(O)/selftests/*/*.d)
