@@ -5,6 +5,7 @@
 #   make modules [KDIR=...] the module, into build/kmod/<kernel release>/
 #   make modules_install    and from there to /lib/modules, for modprobe
 #   make selftests          every test program
+#   make bench              compare with other allocators: Documentation/bench.md
 #   make install [DESTDIR= PREFIX=/usr/local]
 #   make clean
 #   SAN=1                   all of it with ASan and UBSan, into build-san/
