@@ -170,11 +170,12 @@ def fuzz_steps(args):
 
 
 def script_steps(args):
-    """Executable files of selftests/*/ are TAP scripts; two folders differ:
-    programs/ has options, include/ has no tests, and vm/ starts guests."""
+    """Executable files of selftests/*/ are TAP scripts; some folders differ:
+    programs/ has options, bench/ measures, include/ has no tests, and vm/
+    starts guests."""
     for folder in sorted((TOP / "selftests").iterdir()):
         scripts = programs_in(folder)
-        if not scripts or folder.name in ("programs", "include") or \
+        if not scripts or folder.name in ("programs", "bench", "include") or \
                 folder.name == "vm" and args.quick:
             continue
         yield Step(f"scripts: {folder.name}", width=args.jobs, jobs=[
