@@ -141,17 +141,17 @@ GROUPS = [
     Group("latency", "Latency of one malloc up to 32 KiB", LATENCY_UNITS,
           7, 2, latencies),
     Group("fragmentation", "200 MiB live, after deaths and births",
-          MEMORY_UNITS, 3, 1, fragments),
-    Group("giveback", "200 MiB filled once, then freed", MEMORY_UNITS, 3, 1,
+          MEMORY_UNITS, 1, 1, fragments),
+    Group("giveback", "200 MiB filled once, then freed", MEMORY_UNITS, 2, 1,
           givebacks),
     Group("prefork", "What a child unshares of 281 MiB by freeing",
-          {"unshared": "KiB"}, 3, 1, preforks),
+          {"unshared": "KiB"}, 2, 1, preforks),
     Group("trivial", "A program that calls malloc once",
           {"RSS": "MiB", "private dirty": "MiB"}, 5, 1, trivial),
     Group("instructions", "Instructions of a pair of malloc and free",
           {"instructions": ""}, 1, 1, counts, needs=("valgrind",)),
     Group("programs", "Real programs: CPU time, peak memory",
-          {"cpu": "ms", "peak": "MiB"}, 7, 1, programs.cases),
+          {"cpu": "ms", "peak": "MiB"}, 5, 1, programs.cases),
 ]
 
 
