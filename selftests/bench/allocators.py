@@ -27,11 +27,15 @@ LIBRARY_FOLDERS = ("/usr/local/lib", "/usr/lib/*-linux-gnu", "/lib/*-linux-gnu",
 class Allocator:
     name: str
     path: str
+    variables: tuple = ()    # (name, value) that it alone sees
+
+    def settings(self):
+        return {**os.environ, **dict(self.variables)}
 
     def environment(self):
         """The C library is named as well: a program that is linked with an
         allocator of its own (Debian's redis) gets glibc's only this way."""
-        return {**os.environ, "LD_PRELOAD": self.path}
+        return {**self.settings(), "LD_PRELOAD": self.path}
 
 
 def find(library):
@@ -41,16 +45,27 @@ def find(library):
     return None
 
 
+def is_ours(name):
+    """Another build of ours, or other settings, is no peer: whoever is called
+    hugespan-something."""
+    return name.split("-")[0] == OURS
+
+
 def named(text):
-    """NAME=PATH, or a PATH that names itself."""
-    name, mark, path = text.rpartition("=")
+    """[NAME=]PATH[,VARIABLE=VALUE]...; without a name the file has one."""
+    library, *settings = text.split(",")
+    if not all("=" in setting for setting in settings):
+        raise ValueError(f"{text}: after a comma goes VARIABLE=VALUE")
+    name, mark, path = library.rpartition("=")
     path = Path(path).resolve()
     if not path.is_file():
         raise ValueError(f"{path}: no such library")
-    return Allocator(name if mark else path.name.split(".so")[0], str(path))
+    return Allocator(name if mark else path.name.split(".so")[0], str(path),
+                     tuple(tuple(setting.split("=", 1))
+                           for setting in settings))
 
 
-def available(more=()):
+def available(more=(), only=()):
     """(allocators, what is missing in words). Ours and glibc are needed."""
     missing = []
     libc = find("libc.so.6")
@@ -61,6 +76,8 @@ def available(more=()):
         raise ValueError(f"{shim} or {WORKLOAD} is not built: run make bench")
     found = [Allocator(REFERENCE, libc), Allocator(OURS, str(shim))]
     for name, (package, library) in PEERS.items():
+        if only and name not in only:
+            continue
         path = find(library)
         if path:
             found.append(Allocator(name, path))

@@ -47,7 +47,7 @@ class Program(Method):
                  for word in self.argv]
         return process.start(
             [WORKLOAD, "once", "program", one.path, self.stdin,
-             self.work / "said", *words], {**os.environ, **self.env},
+             self.work / "said", *words], {**one.settings(), **self.env},
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
 
     def finish(self, child):

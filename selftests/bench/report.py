@@ -2,7 +2,7 @@
 """The results as a text table. A result is a row of the JSON as well:
 {"group", "case", "figure", "unit", "allocators": {name: summary}}."""
 
-from allocators import OURS, REFERENCE, TWIN
+from allocators import OURS, REFERENCE, TWIN, is_ours
 from stats import spread
 
 CELL = 18
@@ -43,7 +43,7 @@ def comparable(one):
 def best_peer(result):
     peers = [(comparable(one), name)
              for name, one in result["allocators"].items()
-             if name not in (OURS, TWIN)]
+             if name != TWIN and not is_ours(name)]
     return min(peers) if peers else None
 
 

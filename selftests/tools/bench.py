@@ -101,8 +101,18 @@ def list_names_every_case():
             assert f"  {name}\n" in text
 
 
+def libraries_are_named():
+    libc = allocators.find("libc.so.6")
+    one = allocators.named(f"a={libc},X=1,Y=b=c")
+    assert one.name == "a" and one.path == str(Path(libc).resolve())
+    assert one.environment()["X"] == "1" and one.environment()["Y"] == "b=c"
+    assert "LD_PRELOAD" not in dict(one.variables)
+    assert allocators.named(libc).name == "libc"
+
+
 def faults_of_the_caller_are_named():
     assert "no such library" in bench("/nowhere.so", status=2).stderr
+    assert "VARIABLE=VALUE" in bench("/x.so,y", status=2).stderr
     assert "invalid choice" in bench("--group", "x", status=2).stderr
     assert "at least 1" in bench("--rounds", "0", status=2).stderr
 
@@ -163,8 +173,8 @@ def a_peer_that_breaks_is_told():
 
 TESTS = [ratios_are_of_the_same_round, quantiles_are_between_values,
          targets_are_judged, charts_are_xml, list_names_every_case,
-         faults_of_the_caller_are_named, json_and_plots_are_whole,
-         a_peer_that_breaks_is_told]
+         libraries_are_named, faults_of_the_caller_are_named,
+         json_and_plots_are_whole, a_peer_that_breaks_is_told]
 
 
 def main():
