@@ -18,6 +18,8 @@ HERE = Path(__file__).resolve().parent
 SCRIPTS = HERE / "programs"
 SOURCES = sorted((HERE / "workload").glob("*.c"))
 GCC = 'for f; do gcc -O2 -D_GNU_SOURCE -S -o /dev/null "$f" || exit 1; done'
+# What a process costs before it does anything.
+MANY = 'i=0; while [ $i -lt $1 ]; do /bin/true; i=$((i + 1)); done'
 PROGRAM_SECONDS = 120
 START_SECONDS = 20
 
@@ -134,6 +136,7 @@ def cases(quick):
         "gcc": Program("sh", "-c", GCC, "sh", *SOURCES[:1 if quick else 99]),
         "sqlite3": Program("sqlite3", ":memory:", stdin=SCRIPTS
                            / "queries.sql"),
+        "sh, many true": Program("sh", "-c", MANY, "sh", 20 * scale),
         "sort": Program("sort", "--parallel=2", "-S", "64M", "-o", "/dev/null",
                         "{work}/lines", prepare=lines(20000 * scale)),
     }
