@@ -8,12 +8,14 @@ cpio archive behind the first, which is how the kernel likes to have them.
 import hashlib
 import lzma
 import subprocess
+import time
 
 from paths import CACHE, PARTS, run_quiet, write_whole
 
 # What a guest needs before its root is mounted; what they need in turn comes
 # from modules.dep. What the kernel has built in is not among its modules.
 MODULES = ["virtio_pci", "virtio_console", "virtio_blk", "squashfs", "overlay"]
+KEEP_DAYS = 7
 INIT_CFLAGS = ["-std=gnu11", "-O2", "-Wall", "-Wextra",
                "-static", "-s"]
 
@@ -64,6 +66,17 @@ def read_module(path):
     return lzma.decompress(data) if path.suffix == ".xz" else data
 
 
+def drop_old(folder):
+    """What no tree has made for days; another one may use a newer one now."""
+    oldest = time.time() - KEEP_DAYS * 86400
+    for old in folder.glob("init*-*"):
+        try:
+            if old.stat().st_mtime < oldest:
+                old.unlink()
+        except FileNotFoundError:
+            pass        # another run did
+
+
 def build_init():
     """Our init, compiled; named by its source, compiler and options."""
     sources = sorted((PARTS / "init").glob("*.[ch]"))
@@ -77,9 +90,7 @@ def build_init():
         write_whole(path, lambda partial: run_quiet(
             ["gcc", *INIT_CFLAGS, "-o", str(partial),
              *(str(source) for source in sources if source.suffix == ".c")]))
-        for old in path.parent.glob("init*-*"):
-            if not old.name.endswith((f"-{key}", ".partial")):
-                old.unlink(missing_ok=True)
+        drop_old(path.parent)
     return path
 
 
