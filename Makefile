@@ -2,7 +2,8 @@
 # hugespan: the library, the shim, the command and, by `make modules`, the kernel module.
 #
 #   make                    library, shim and command into build/
-#   make modules [KDIR=...] the module, into build/kmod/<kernel release>/
+#   make modules [KDIR=...] the module, into build/kmod/<kernel release>/; with KROOT=... too where
+#                           KDIR's programs and compiler need a root of their own, above KDIR
 #   make modules_install    and from there to /lib/modules, for modprobe
 #   make selftests          every test program
 #   make bench              compare with other allocators: Documentation/bench.md
@@ -45,6 +46,8 @@ include selftests/module.mk
 # ---- the module -------------------------------------------------------------
 
 KDIR ?= /lib/modules/$(shell uname -r)/build
+KROOT ?=
+KMAKE = $(if $(KROOT),tools/in-root $(KROOT) make,$(MAKE)) -C $(KDIR:$(KROOT)%=%) M=$(CURDIR)/$(KOUT)
 KRELEASE = $(shell cat $(KDIR)/include/config/kernel.release 2>/dev/null)
 KOUT = build/kmod/$(KRELEASE)
 KSOURCES = $(shell find kmod -name '*.[ch]') Kbuild
@@ -55,10 +58,10 @@ modules:
 		echo "no kernel headers at $(KDIR): install linux-headers-\$$(uname -r), or give KDIR=" >&2; exit 1; }
 	@mkdir -p $(KOUT)
 	@for f in $(KSOURCES); do mkdir -p $(KOUT)/$$(dirname $$f); ln -sfn $(CURDIR)/$$f $(KOUT)/$$f; done
-	$(MAKE) -C $(KDIR) M=$(CURDIR)/$(KOUT) CONFIG_DEBUG_INFO_BTF_MODULES= $(KFLAGS) modules
+	$(KMAKE) CONFIG_DEBUG_INFO_BTF_MODULES= $(KFLAGS) modules
 
 modules_install: modules
-	$(MAKE) -C $(KDIR) M=$(CURDIR)/$(KOUT) modules_install
+	$(KMAKE) modules_install
 
 # ---- install ----------------------------------------------------------------
 

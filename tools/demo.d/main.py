@@ -131,7 +131,7 @@ def prepare(screen, args):
     if args.guest:
         kernel = paths.kernel_dir(args.kernel)
         step(screen, f"module for {kernel.name} (make modules)",
-             ["make", "modules", f"KDIR={kernel / 'build'}"], "modules")
+             paths.module_make(kernel), "modules")
 
 
 def read_index(screen):

@@ -16,11 +16,33 @@ class Trouble(Exception):
     """Something the user has to mend; its text says what."""
 
 
-def series_list():
-    """The kernel series that are tested, from the list tools/setup uses."""
+def series_table():
+    """{series: its suites}, from the list tools/setup uses."""
     text = (TOP / "tools/setup.d/kernels.list").read_text()
-    return [line.split()[0] for line in text.splitlines()
+    rows = [line.split() for line in text.splitlines()
             if line.strip() and not line.startswith("#")]
+    return {row[0]: row[1:] for row in rows}
+
+
+def series_list():
+    """The kernel series that are tested."""
+    return list(series_table())
+
+
+def is_optional(series):
+    """Is a machine complete without it? See kernels.list."""
+    return "sid" in series_table().get(series, [])
+
+
+def why_missing(series):
+    """Why tools/setup has no kernel of an optional series, or "" if it has."""
+    try:
+        kernel_dir(series)
+        return ""
+    except Trouble:
+        failed = CACHE / "kernels" / f"{series}.failed"
+        text = failed.read_text().strip() if failed.exists() else ""
+        return text or "tools/setup has not fetched it"
 
 
 def version_key(release):
@@ -38,6 +60,14 @@ def kernel_dir(name):
         raise Trouble(f"kernel {name} is not in {CACHE}/kernels: "
                       "run tools/setup --only guest")
     return max(found, key=lambda path: version_key(path.name))
+
+
+def module_make(kernel):
+    """The words that make the module for a cached kernel."""
+    root = kernel / "root"
+    if root.is_dir():
+        return ["make", "modules", f"KDIR={root}/kdir", f"KROOT={root}"]
+    return ["make", "modules", f"KDIR={kernel}/build"]
 
 
 def run_quiet(argv, **kwargs):

@@ -8,7 +8,7 @@
 
 import os
 
-from paths import TOP, Trouble
+from paths import TOP, Trouble, module_make
 from squash import Image
 
 WANTED = ("build", "selftests", "tools", "Documentation")
@@ -39,11 +39,11 @@ def module_of(kernel):
     return TOP / "build/kmod" / kernel.name / "hugespan.ko"
 
 
-def make(path, module, files):
+def make(path, kernel, module, files):
     """files: {name in /hs-files: path here}; a folder goes in whole."""
     if module and not module.exists():
-        raise Trouble(f"{module} is not built: run make modules "
-                      "KDIR=(the kernel's build folder), or give --no-insmod")
+        raise Trouble(f"{module} is not built: run "
+                      f"{' '.join(module_make(kernel))}, or give --no-insmod")
     image = Image(path)
     for name in ("hs", "hs-module", "hs-files"):
         image.folder(name)
