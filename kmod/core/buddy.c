@@ -199,7 +199,12 @@ int buddy_init(struct buddy *b, u32 nr_units, void *metadata, bool zeroed)
 	return 0;
 }
 
-int buddy_alloc(struct buddy *b, enum buddy_kind kind, u32 order, u32 *start)
+/*
+ * Takes from the smallest run that is large enough: of these the leftmost, and
+ * of it the left end; or with @last the rightmost and the right end.
+ */
+static int take(struct buddy *b, enum buddy_kind kind, u32 order, bool last,
+		u32 *start)
 {
 	u32 node = 1, level = b->root_level;
 	u32 found, large_enough;
@@ -211,20 +216,32 @@ int buddy_alloc(struct buddy *b, enum buddy_kind kind, u32 order, u32 *start)
 		return -ENOMEM;
 	found = (u32)__ffs(large_enough);
 
-	/* Down to the leftmost run of that order, then to its left end. */
+	/* Down to the run of that order, then to its end. */
 	while (level > order) {
 		if (is_free_run(b, node, level))
 			mark_split(b, node, level);
-		node *= 2;
+		node = 2 * node + last;
 		level--;
+		/* Not on this side: then on the other. */
 		if (level >= found &&
 		    !(b->nodes[node].runs[kind] & whole(found)))
-			node++;
+			node ^= 1;
 	}
 	mark_allocated(b, node, level, count_zeroed(b, node, level));
 	pull_up(b, node, level);
 	*start = first_unit(b, node, level);
 	return 0;
+}
+
+int buddy_alloc(struct buddy *b, enum buddy_kind kind, u32 order, u32 *start)
+{
+	return take(b, kind, order, false, start);
+}
+
+int buddy_alloc_last(struct buddy *b, enum buddy_kind kind, u32 order,
+		     u32 *start)
+{
+	return take(b, kind, order, true, start);
 }
 
 int buddy_free(struct buddy *b, u32 start, u32 nr, bool zeroed)

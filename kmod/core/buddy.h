@@ -105,6 +105,16 @@ int buddy_init(struct buddy *b, u32 nr_units, void *metadata, bool zeroed);
 int buddy_alloc(struct buddy *b, enum buddy_kind kind, u32 order, u32 *start);
 
 /**
+ * buddy_alloc_last - buddy_alloc() from the other end
+ *
+ * Of the smallest runs that are large enough it takes the one with the highest
+ * address, and of that run the last block. For units that are to be missed
+ * least: small runs go before large ones, and grants begin at the low end.
+ */
+int buddy_alloc_last(struct buddy *b, enum buddy_kind kind, u32 order,
+		     u32 *start);
+
+/**
  * buddy_free - give back the allocated units [start, start + nr)
  * @zeroed: their memory is zeroed
  *

@@ -248,6 +248,59 @@ TEST(the_best_run_is_taken)
 	model_exit(&m);
 }
 
+/* From the other end: the smallest run, of two equal ones the right. */
+TEST(the_last_of_the_best_runs_is_taken)
+{
+	struct buddy_model m;
+	uint32_t start;
+
+	ASSERT_EQ(NULL, model_init(&m, 32, true));
+	ASSERT_EQ(NULL, model_alloc(&m, BUDDY_FREE, 5));
+	ASSERT_EQ(NULL, model_shatter(&m, 0));
+	/* Runs of order 0 at 3, of order 1 at 12 and 22, of order 3 at 24. */
+	ASSERT_EQ(NULL, model_free(&m, 3, 1, true));
+	ASSERT_EQ(NULL, model_free(&m, 12, 2, true));
+	ASSERT_EQ(NULL, model_free(&m, 22, 10, true));
+
+	ASSERT_EQ(0, buddy_alloc_last(&m.b, BUDDY_FREE, 0, &start));
+	EXPECT_EQ(3, start);
+	ASSERT_EQ(0, buddy_alloc_last(&m.b, BUDDY_FREE, 0, &start));
+	EXPECT_EQ(23, start);
+	ASSERT_EQ(0, buddy_alloc_last(&m.b, BUDDY_FREE, 0, &start));
+	EXPECT_EQ(22, start);
+	ASSERT_EQ(0, buddy_alloc_last(&m.b, BUDDY_FREE, 1, &start));
+	EXPECT_EQ(12, start);
+	ASSERT_EQ(0, buddy_alloc_last(&m.b, BUDDY_FREE, 1, &start));
+	EXPECT_EQ(30, start);
+	model_exit(&m);
+}
+
+/*
+ * What a pool does when it shrinks: of 64 units, every second of the lower half
+ * in use, the single ones go first and the large run stays whole until then.
+ */
+TEST(taking_from_the_end_spares_large_runs)
+{
+	struct buddy_model m;
+	uint32_t u;
+
+	ASSERT_EQ(NULL, model_init(&m, 64, true));
+	ASSERT_EQ(NULL, model_alloc(&m, BUDDY_FREE, 6));
+	ASSERT_EQ(NULL, model_shatter(&m, 0));
+	for (u = 0; u < 32; u += 2)
+		ASSERT_EQ(NULL, model_free(&m, u, 1, false));
+	ASSERT_EQ(NULL, model_free(&m, 32, 32, true));
+	for (u = 0; u < 16; u++) {
+		ASSERT_EQ(NULL, model_alloc_last(&m, BUDDY_FREE, 0));
+		EXPECT_EQ(5, buddy_largest_order(&m.b, BUDDY_FREE));
+	}
+	ASSERT_EQ(NULL, model_alloc_last(&m, BUDDY_FREE, 0));
+	EXPECT_EQ(UNIT_TAKEN, m.state[63]);
+	EXPECT_EQ(4, buddy_largest_order(&m.b, BUDDY_FREE));
+	ASSERT_EQ(NULL, model_compare(&m));
+	model_exit(&m);
+}
+
 /*
  * Zeroed and dirty neighbours merge into one free run, and yet each kind is
  * found by itself.

@@ -12,7 +12,7 @@
 #include "buddymodel.h"
 #include "pattern.h"
 
-#define DEFAULT_OPS	2000000
+#define DEFAULT_OPS	2500000
 /* Looking at everything costs more than an operation. */
 #define OPS_PER_LOOK	16
 /* A new allocator, of another size, after so many. */
@@ -20,7 +20,8 @@
 
 /* What a history is made of, in shares of 100. */
 struct mix {
-	unsigned int alloc, free_block, free_wild, cut, shatter, zero;
+	unsigned int alloc, alloc_last, free_block, free_wild, cut, shatter,
+		     zero;
 	uint32_t max_order;
 };
 
@@ -51,6 +52,10 @@ static const char *step(struct buddy_model *m, const struct mix *mix,
 		return model_alloc(m, (enum buddy_kind)rnd_below(rng, 3),
 				   (uint32_t)rnd_below(rng, mix->max_order + 2));
 	what -= mix->alloc;
+	if (what < mix->alloc_last)
+		return model_alloc_last(m, (enum buddy_kind)rnd_below(rng, 3),
+					(uint32_t)rnd_below(rng, mix->max_order + 2));
+	what -= mix->alloc_last;
 	if (what < mix->free_wild)
 		return model_free(m, (uint32_t)rnd_below(rng, m->nr + 2),
 				  (uint32_t)rnd_below(rng, m->nr + 2), false);
@@ -105,6 +110,12 @@ FIXTURE_VARIANT_ADD(history, cutting) {
 		 .free_wild = 5, .shatter = 5, .max_order = 6 },
 };
 
+/* A pool that grows and shrinks: units come back and are taken from the end. */
+FIXTURE_VARIANT_ADD(history, both_ends) {
+	.mix = { .alloc = 20, .alloc_last = 25, .free_block = 40, .cut = 5,
+		 .zero = 5, .free_wild = 3, .shatter = 2, .max_order = 3 },
+};
+
 FIXTURE_SETUP(history)
 {
 }
@@ -115,7 +126,7 @@ FIXTURE_TEARDOWN(history)
 
 TEST_F(history, agrees_with_the_model)
 {
-	uint64_t rng = test_seed(), ops = test_ops(DEFAULT_OPS) / 4, i;
+	uint64_t rng = test_seed(), ops = test_ops(DEFAULT_OPS) / 5, i;
 	struct buddy_model *m = &self->model;
 	const char *bad = NULL;
 

@@ -25,6 +25,9 @@ static const char *step(struct buddy_model *m, const uint8_t *op)
 
 	switch (op[0] % 8) {
 	case 0:
+		return model_alloc_last(m, (enum buddy_kind)
+					(a % BUDDY_NR_KINDS),
+					op[3] % (MODEL_MAX_ORDER + 1));
 	case 1:
 		return model_alloc(m, (enum buddy_kind)(a % BUDDY_NR_KINDS),
 				   op[3] % (MODEL_MAX_ORDER + 1));

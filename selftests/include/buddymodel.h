@@ -100,6 +100,24 @@ HELPER long best_run(const struct buddy_model *m, enum buddy_kind kind,
 	return -1;
 }
 
+/*
+ * The last block of 2^order units in the rightmost of the smallest runs that
+ * are large enough, or -1.
+ */
+HELPER long last_block(const struct buddy_model *m, enum buddy_kind kind,
+		       uint32_t order)
+{
+	uint32_t o, start;
+	long found = -1;
+
+	for (o = order; o < MODEL_MAX_ORDER && found < 0; o++)
+		for (start = 0; start < m->nr; start += 1u << o)
+			if (is_run(m, start, o, kind))
+				found = (long)(start + (1u << o) -
+					       (1u << order));
+	return found;
+}
+
 HELPER bool range_is_taken(const struct buddy_model *m, uint32_t start,
 			   uint32_t nr)
 {
@@ -125,12 +143,11 @@ HELPER bool is_bad_range(const struct buddy_model *m, uint32_t start,
 
 /* ---- both are asked ---------------------------------------------------- */
 
-HELPER const char *model_alloc(struct buddy_model *m, enum buddy_kind kind,
-			       uint32_t order)
+/* What an allocation answered, against the block that it should have taken. */
+HELPER const char *model_taken(struct buddy_model *m, long want, int err,
+			       uint32_t start, uint32_t order)
 {
-	long want = order < MODEL_MAX_ORDER ? best_run(m, kind, order) : -1;
-	uint32_t start = 0xdeadbeef, u;
-	int err = buddy_alloc(&m->b, kind, order, &start);
+	uint32_t u;
 
 	if (want < 0)
 		return err == -ENOMEM ? NULL : "alloc should have failed";
@@ -144,6 +161,26 @@ HELPER const char *model_alloc(struct buddy_model *m, enum buddy_kind kind,
 		m->is_head[u] = u == start;
 	}
 	return NULL;
+}
+
+HELPER const char *model_alloc(struct buddy_model *m, enum buddy_kind kind,
+			       uint32_t order)
+{
+	long want = order < MODEL_MAX_ORDER ? best_run(m, kind, order) : -1;
+	uint32_t start = 0xdeadbeef;
+	int err = buddy_alloc(&m->b, kind, order, &start);
+
+	return model_taken(m, want, err, start, order);
+}
+
+HELPER const char *model_alloc_last(struct buddy_model *m,
+				    enum buddy_kind kind, uint32_t order)
+{
+	long want = order < MODEL_MAX_ORDER ? last_block(m, kind, order) : -1;
+	uint32_t start = 0xdeadbeef;
+	int err = buddy_alloc_last(&m->b, kind, order, &start);
+
+	return model_taken(m, want, err, start, order);
 }
 
 HELPER const char *model_free(struct buddy_model *m, uint32_t start,
