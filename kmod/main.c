@@ -6,6 +6,7 @@
  *
  *   core/          pure C: buddy, uAPI checks, parameter text
  *   pool, zero     the units of a node, and their zeroing
+ *   pool_resize    how many they are
  *   mapping        the address spaces of owners
  *   grant, span    who gets which units; owners; giving back
  *   mmap, fault    mappings of spans

@@ -47,6 +47,7 @@ int hs_params_read(struct poolspec *spec, struct hs_limits *limits)
 		       CAP_PERCENT_MAX);
 		return -EINVAL;
 	}
+	limits->cap_percent = cap_percent;
 	limits->cap_bytes = div_u64(ram_bytes, 100) * cap_percent;
 	limits->headroom_bytes = min(ram_bytes >> HEADROOM_SHARE_SHIFT,
 				     HEADROOM_DEFAULT_MAX);

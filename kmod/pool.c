@@ -3,7 +3,8 @@
  * The units of one NUMA node; pool.h has the states a unit can be in.
  *
  * Lock order: zero_lock comes before pool->lock, which is innermost. A folio
- * lock is never held together with either.
+ * lock is never held together with either. No memory is allocated under any of
+ * them, so that reclaim may come here.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -12,9 +13,11 @@
 #include <linux/jiffies.h>
 #include <linux/page-flags.h>
 #include <linux/pagemap.h>
+#include <linux/rcupdate.h>
 #include <linux/sched.h>
 #include <linux/slab.h>
 
+#include "compat/compat.h"
 #include "core/buddy_check.h"
 #include "pool.h"
 #include "zero.h"
@@ -58,6 +61,100 @@ static void quarantine_to_free(struct hs_pool *pool, u32 unit)
 	pool->nr_quarantined--;
 }
 
+/* Absent units are allocated one by one, so this frees a whole block. */
+static void absent_to_free(struct hs_pool *pool, u32 unit, struct folio *folio)
+{
+	lockdep_assert_held(&pool->lock);
+	WARN_ON_ONCE(buddy_free(&pool->buddy, unit, 1, true));
+	/* Whoever finds the folio finds its contents set up. */
+	smp_store_release(&pool->units[unit].folio, folio);
+	pool->nr_absent--;
+	pool->nr_grown++;
+	pool->first_absent = unit + 1;
+	WRITE_ONCE(pool->end, max(pool->end, unit + 1));
+}
+
+/* The folio is the caller's from here; NULL if no unit is free. */
+static struct folio *free_to_absent(struct hs_pool *pool)
+{
+	struct folio *folio;
+	u32 unit;
+
+	lockdep_assert_held(&pool->lock);
+	if (buddy_alloc_last(&pool->buddy, BUDDY_FREE, 0, &unit))
+		return NULL;
+	folio = pool->units[unit].folio;
+	WRITE_ONCE(pool->units[unit].folio, NULL);
+	pool->nr_absent++;
+	pool->nr_shrunk++;
+	pool->first_absent = min(pool->first_absent, unit);
+	return folio;
+}
+
+static u32 nr_present(const struct hs_pool *pool)
+{
+	return pool->capacity - pool->nr_absent;
+}
+
+u32 hs_pool_nr_present(struct hs_pool *pool)
+{
+	u32 nr;
+
+	spin_lock(&pool->lock);
+	nr = nr_present(pool);
+	spin_unlock(&pool->lock);
+	return nr;
+}
+
+bool hs_pool_add(struct hs_pool *pool, struct folio *folio)
+{
+	bool added;
+	u32 unit;
+
+	/*
+	 * Nobody writes it back. But a folio that becomes dirty makes a fault
+	 * drop its locks to balance dirty memory.
+	 */
+	folio_set_dirty(folio);
+
+	spin_lock(&pool->lock);
+	added = pool->nr_absent;
+	if (added) {
+		for (unit = pool->first_absent; pool->units[unit].folio; unit++)
+			;
+		folio->index = (pgoff_t)(pool->base + unit) << HPAGE_PMD_ORDER;
+		absent_to_free(pool, unit, folio);
+	}
+	spin_unlock(&pool->lock);
+	return added;
+}
+
+static void put_folio_rcu(struct rcu_head *head)
+{
+	folio_put(container_of(head, struct folio, page.rcu_head));
+}
+
+u32 hs_pool_remove(struct hs_pool *pool, u32 nr, u64 nr_keep)
+{
+	struct folio *folio;
+	u32 i;
+
+	/* The worker must not be zeroing what is somebody else's soon. */
+	mutex_lock(&pool->zero_lock);
+	for (i = 0; i < nr; i++) {
+		spin_lock(&pool->lock);
+		folio = nr_present(pool) > nr_keep ? free_to_absent(pool) :
+						     NULL;
+		spin_unlock(&pool->lock);
+		if (!folio)
+			break;
+		/* The pool's reference is RCU's from here. */
+		call_rcu_hurry(&folio->page.rcu_head, put_folio_rcu);
+	}
+	mutex_unlock(&pool->zero_lock);
+	return i;
+}
+
 int hs_pool_take(struct hs_pool *pool, enum buddy_kind kind, u32 order,
 		 u32 *start)
 {
@@ -96,7 +193,8 @@ static void set_user(struct hs_unit *unit, u64 generation,
 		     struct address_space *mapping)
 {
 	folio_lock(unit->folio);
-	unit->generation = generation;
+	/* A fault looks at it once without the lock. */
+	WRITE_ONCE(unit->generation, generation);
 	unit->folio->mapping = mapping;
 	folio_unlock(unit->folio);
 }
@@ -208,7 +306,7 @@ static void quarantine_look(struct work_struct *work)
 	 * Only this work clears bits, so a bit seen without the lock stays
 	 * set; one that is missed is seen next time.
 	 */
-	for_each_set_bit(unit, pool->quarantined, pool->nr_units) {
+	for_each_set_bit(unit, pool->quarantined, pool->capacity) {
 		cond_resched();
 		if (!is_idle(pool->units[unit].folio))
 			continue;
@@ -290,7 +388,7 @@ void hs_pool_count_refusal(struct hs_pool *pool)
 static void add_stat(struct hs_pool *pool, struct hs_pool_stat *stat)
 {
 	spin_lock(&pool->lock);
-	stat->nr_units += pool->nr_units;
+	stat->nr_units += nr_present(pool);
 	stat->nr_free += pool->buddy.nr_free;
 	stat->nr_free_zeroed += pool->buddy.nr_zeroed;
 	stat->nr_granted += pool->nr_granted;
@@ -298,6 +396,8 @@ static void add_stat(struct hs_pool *pool, struct hs_pool_stat *stat)
 	stat->nr_grants += pool->nr_grants;
 	stat->nr_frees += pool->nr_frees;
 	stat->nr_refused += pool->nr_refused;
+	stat->nr_grown += pool->nr_grown;
+	stat->nr_shrunk += pool->nr_shrunk;
 	stat->largest_free_order =
 		max(stat->largest_free_order,
 		    buddy_largest_order(&pool->buddy, BUDDY_FREE));
@@ -317,24 +417,53 @@ void hs_pool_stat(struct hs_pool *pool, struct hs_pool_stat *stat)
 		add_stat(hs_pool_at(i), stat);
 }
 
+static void free_metadata(struct hs_pool *pool)
+{
+	kvfree(pool->units);
+	kvfree(pool->quarantined);
+	kvfree(pool->buddy_metadata);
+}
+
 int hs_pool_init(struct hs_pool *pool)
 {
+	u32 unit;
+
 	pool->zeroing = HS_NO_UNIT;
 	spin_lock_init(&pool->lock);
 	mutex_init(&pool->zero_lock);
 	INIT_WORK(&pool->zero_work, hs_zero_work);
 	INIT_DELAYED_WORK(&pool->quarantine_work, quarantine_look);
 
-	pool->quarantined = bitmap_zalloc(pool->nr_units, GFP_KERNEL);
-	pool->buddy_metadata = kvmalloc(buddy_metadata_bytes(pool->nr_units),
+	pool->units = kvcalloc(pool->capacity, sizeof(*pool->units),
+			       GFP_KERNEL);
+	pool->quarantined = kvcalloc(BITS_TO_LONGS(pool->capacity),
+				     sizeof(long), GFP_KERNEL);
+	pool->buddy_metadata = kvmalloc(buddy_metadata_bytes(pool->capacity),
 					GFP_KERNEL);
-	if (!pool->quarantined || !pool->buddy_metadata) {
-		bitmap_free(pool->quarantined);
-		kvfree(pool->buddy_metadata);
+	if (!pool->units || !pool->quarantined || !pool->buddy_metadata ||
+	    buddy_init(&pool->buddy, pool->capacity, pool->buddy_metadata,
+		       false)) {
+		free_metadata(pool);
 		return -ENOMEM;
 	}
-	return buddy_init(&pool->buddy, pool->nr_units, pool->buddy_metadata,
-			  true);
+	/* All of them absent, each a block of its own. */
+	while (!buddy_alloc(&pool->buddy, BUDDY_FREE, 0, &unit))
+		cond_resched();
+	pool->nr_absent = pool->capacity;
+	return 0;
+}
+
+/* Does every unit have a state, and one only? */
+static bool adds_up(const struct hs_pool *pool)
+{
+	u32 unit, nr_absent = 0;
+
+	for (unit = 0; unit < pool->capacity; unit++)
+		nr_absent += !pool->units[unit].folio;
+	return nr_absent == pool->nr_absent &&
+	       pool->buddy.nr_free + pool->nr_granted + pool->nr_quarantined +
+	       pool->nr_absent == pool->capacity &&
+	       pool->nr_grown - pool->nr_shrunk == nr_present(pool);
 }
 
 void hs_pool_destroy(struct hs_pool *pool)
@@ -350,7 +479,10 @@ void hs_pool_destroy(struct hs_pool *pool)
 	WARN(broken, "buddy of node %d: %s (unit %u)\n", pool->nid, broken, unit);
 	WARN(pool->nr_granted, "%u units of node %d were never freed\n",
 	     pool->nr_granted, pool->nid);
+	WARN(!adds_up(pool), "the units of node %d do not add up\n", pool->nid);
 
-	bitmap_free(pool->quarantined);
-	kvfree(pool->buddy_metadata);
+	for (unit = 0; unit < pool->capacity; unit++)
+		if (pool->units[unit].folio)
+			folio_put(pool->units[unit].folio);
+	free_metadata(pool);
 }

@@ -3,11 +3,17 @@
  * The pool of a NUMA node: the units (huge pages) that the module has set
  * aside there, and who has each of them.
  *
- * A unit is free (in the buddy), granted (part of a span) or quarantined
- * (freed, but the kernel still has references to its page). Units are numbered
- * through the whole device; a pool has the numbers base .. base + nr_units - 1,
- * and base is aligned so that an aligned block of the pool is aligned in the
- * device's offsets too.
+ * A unit is free (in the buddy), granted (part of a span), quarantined (freed,
+ * but the kernel still has references to its page) or absent (a number without
+ * a page, for the pool to grow into). Units are numbered through the whole
+ * device; a pool has the numbers base .. base + capacity - 1, and base is
+ * aligned so that an aligned block of the pool is aligned in the device's
+ * offsets too.
+ *
+ *                  grow              grant               free, pinned
+ *          absent <----> free <----------------> granted ------------.
+ *                 shrink   ^        free                              |
+ *                          `---------------- quarantined <-----------'
  */
 #ifndef HUGESPAN_POOL_H
 #define HUGESPAN_POOL_H
@@ -30,10 +36,13 @@
 
 /**
  * struct hs_unit - one huge page
- * @folio: its memory. The pool holds one reference; any other belongs to a
- *         mapping or a pin. Never changes. While the unit is granted,
- *         folio->mapping is the owner's address space, else NULL; guarded as
- *         the generation.
+ * @folio: its memory, NULL if it is absent. The pool holds one reference; any
+ *         other belongs to a mapping or a pin. Written under pool->lock, and
+ *         stays as it is while the unit is granted or quarantined or zero_lock
+ *         is held. Whoever has none of that (a fault by a mapping that may be
+ *         stale) reads it under RCU, which outlasts the memory. While the unit
+ *         is granted, folio->mapping is the owner's address space, else NULL;
+ *         guarded as the generation.
  * @generation: of the span it is granted to, 0 if none. Guarded by the folio
  *              lock: a fault compares it and maps the page under that lock.
  */
@@ -46,32 +55,40 @@ struct hs_unit {
  * struct hs_pool - the units of a node
  * @nid: NUMA node
  * @base: device unit number of units[0]
- * @nr_units: entries in @units
+ * @capacity: entries in @units; the pool never grows beyond
  * @units: all units
  * @lock: guards what is marked [lock]
- * @buddy: the free units [lock]
+ * @buddy: the free units; absent ones are allocated blocks of order 0 [lock]
  * @buddy_metadata: its memory
  * @quarantined: bit u: units[u] is quarantined [lock]
  * @nr_granted: units in spans [lock]
  * @nr_quarantined: bits set in @quarantined [lock]
+ * @nr_absent: units without a folio [lock]
+ * @first_absent: no unit below it is absent [lock]
+ * @end: no unit from here on was ever present; never falls (written under
+ *       [lock], read without)
  * @nr_grants: ALLOCs that succeeded here since load [lock]
  * @nr_frees: spans freed since load [lock]
  * @nr_refused: ALLOCs refused whose search began here [lock]
+ * @nr_grown: units that became present, those of the load too [lock]
+ * @nr_shrunk: units given back to the system on demand [lock]
+ * @nr_target: units it was last asked to have [resize_lock, see pool_resize.c]
  * @zeroing: the unit that the worker is zeroing, or HS_NO_UNIT; it was free
  *           when the worker began [lock]
  * @zero_lock: held by the worker from before it sets @zeroing until after it
- *             has cleared it
+ *             has cleared it; and by who takes units away from the pool
  * @zero_work: zeroes free units, one at a time
  * @quarantine_work: looks whether pins are gone
  * @quarantine_delay: jiffies from one look to the next; grows, and starts over
  *                    with a new arrival (no lock: a lost update delays a look)
  *
- * buddy.nr_free + nr_granted + nr_quarantined == nr_units
+ * buddy.nr_free + nr_granted + nr_quarantined + nr_absent == capacity
+ * nr_grown - nr_shrunk == capacity - nr_absent
  */
 struct hs_pool {
 	int nid;
 	u32 base;
-	u32 nr_units;
+	u32 capacity;
 	struct hs_unit *units;
 	spinlock_t lock;
 	struct buddy buddy;
@@ -79,9 +96,15 @@ struct hs_pool {
 	unsigned long *quarantined;
 	u32 nr_granted;
 	u32 nr_quarantined;
+	u32 nr_absent;
+	u32 first_absent;
+	u32 end;
 	u64 nr_grants;
 	u64 nr_frees;
 	u64 nr_refused;
+	u64 nr_grown;
+	u64 nr_shrunk;
+	u64 nr_target;
 	u32 zeroing;
 	struct mutex zero_lock;
 	struct work_struct zero_work;
@@ -99,11 +122,14 @@ struct hs_pool_stat {
 	u64 nr_grants;
 	u64 nr_frees;
 	u64 nr_refused;
+	u64 nr_grown;
+	u64 nr_shrunk;
 	int largest_free_order;
 };
 
 /* The memory that the pools may take, see params.c. */
 struct hs_limits {
+	u32 cap_percent;
 	u64 cap_bytes;
 	u64 headroom_bytes;
 };
@@ -111,7 +137,8 @@ struct hs_limits {
 struct poolspec;
 
 /**
- * hs_pools_load - allocate the units that @spec asks for, zeroed
+ * hs_pools_load - make a pool of every node with memory, with the units that
+ *                 @spec asks for, zeroed
  *
  * Takes less where @limits or the memory at hand do not allow more, and says
  * so in the log. Nothing else in this file may be called before it returned
@@ -125,7 +152,10 @@ int hs_pools_load(const struct poolspec *spec, const struct hs_limits *limits);
 /* Every span is gone. A unit that is still pinned is freed by its last pin. */
 void hs_pools_unload(void);
 
-/* For pool_load.c: set up everything of a pool but its units, and back. */
+/*
+ * For pool_load.c: set up everything of a pool, all units absent; and back,
+ * with what is left of them.
+ */
 int hs_pool_init(struct hs_pool *pool);
 void hs_pool_destroy(struct hs_pool *pool);
 
@@ -135,10 +165,33 @@ struct hs_pool *hs_pool_at(u32 index);
 struct hs_pool *hs_pool_of_node(int nid);
 struct hs_pool *hs_pool_of_unit(u32 unit);
 
-/* The end of the device's unit numbers. */
+/* The end of the unit numbers that were ever present. */
 u32 hs_device_units(void);
-/* The largest order that any pool could grant. */
+/* The largest order that any pool, as large as it is now, could grant. */
 u32 hs_max_order(void);
+
+/* Units of the pool that are not absent. */
+u32 hs_pool_nr_present(struct hs_pool *pool);
+
+/**
+ * hs_pool_add - make an absent unit a free one
+ * @folio: a huge page, zeroed; the pool's from here, with its reference
+ *
+ * The unit with the lowest number is taken. Return: false, and nothing is
+ * done, if none is absent.
+ */
+bool hs_pool_add(struct hs_pool *pool, struct folio *folio);
+
+/**
+ * hs_pool_remove - give free units back to the system
+ * @nr: at most so many
+ * @nr_keep: the pool keeps so many units, or what it has
+ *
+ * Takes what is missed least, see buddy_alloc_last(). The memory is with the
+ * system after an RCU grace period. May sleep for the zeroing of one unit;
+ * takes no lock under which memory is allocated. Return: units given back.
+ */
+u32 hs_pool_remove(struct hs_pool *pool, u32 nr, u64 nr_keep);
 
 /**
  * hs_pool_take - move a block from free to granted

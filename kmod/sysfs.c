@@ -4,26 +4,29 @@
  * described in Documentation/ABI/testing/sysfs-kernel-hugespan.
  */
 #include <linux/kobject.h>
+#include <linux/kstrtox.h>
 #include <linux/sysfs.h>
 
 #include <linux/hugespan.h>
 
 #include "core/poolspec.h"
 #include "pool.h"
+#include "pool_resize.h"
 #include "sysfs.h"
 
 static struct kobject *root;
 /* The folder of the pool with the same index. */
 static struct kobject *nodes[POOLSPEC_MAX_NODES];
 
-static void stat_of(const struct kobject *kobj, struct hs_pool_stat *stat)
+/* The pool of a folder; NULL for the root, which is for all of them. */
+static struct hs_pool *pool_of(const struct kobject *kobj)
 {
 	u32 i;
 
 	for (i = 0; i < hs_nr_pools(); i++)
 		if (nodes[i] == kobj)
-			break;
-	hs_pool_stat(i < hs_nr_pools() ? hs_pool_at(i) : NULL, stat);
+			return hs_pool_at(i);
+	return NULL;
 }
 
 #define STAT_ATTR(name, format, field)					\
@@ -32,7 +35,7 @@ static ssize_t name##_show(struct kobject *kobj,			\
 {									\
 	struct hs_pool_stat stat;					\
 									\
-	stat_of(kobj, &stat);						\
+	hs_pool_stat(pool_of(kobj), &stat);				\
 	return sysfs_emit(buf, format "\n", stat.field);		\
 }									\
 static struct kobj_attribute name##_attr = __ATTR_RO(name)
@@ -44,6 +47,29 @@ STAT_ATTR(nr_granted, "%llu", nr_granted);
 STAT_ATTR(nr_quarantined, "%llu", nr_quarantined);
 STAT_ATTR(largest_free_order, "%d", largest_free_order);
 STAT_ATTR(refused, "%llu", nr_refused);
+STAT_ATTR(grown, "%llu", nr_grown);
+STAT_ATTR(shrunk, "%llu", nr_shrunk);
+
+static ssize_t nr_target_show(struct kobject *kobj,
+			      struct kobj_attribute *attr, char *buf)
+{
+	return sysfs_emit(buf, "%llu\n", hs_pool_target(pool_of(kobj)));
+}
+
+static ssize_t nr_target_store(struct kobject *kobj,
+			       struct kobj_attribute *attr, const char *buf,
+			       size_t len)
+{
+	u64 nr_target;
+	int err;
+
+	if (kstrtou64(buf, 10, &nr_target) || nr_target > BUDDY_MAX_UNITS)
+		return -EINVAL;
+	err = hs_pool_resize(pool_of(kobj), nr_target);
+	return err ? err : len;
+}
+
+static struct kobj_attribute nr_target_attr = __ATTR_RW(nr_target);
 
 static ssize_t unit_bytes_show(struct kobject *kobj,
 			       struct kobj_attribute *attr, char *buf)
@@ -64,6 +90,8 @@ static struct kobj_attribute api_version_attr = __ATTR_RO(api_version);
 static struct attribute *root_attrs[] = {
 	&unit_bytes_attr.attr,
 	&api_version_attr.attr,
+	&nr_units_attr.attr,
+	&nr_target_attr.attr,
 	&refused_attr.attr,
 	NULL,
 };
@@ -77,6 +105,9 @@ static struct attribute *node_attrs[] = {
 	&nr_granted_attr.attr,
 	&nr_quarantined_attr.attr,
 	&largest_free_order_attr.attr,
+	&nr_target_attr.attr,
+	&grown_attr.attr,
+	&shrunk_attr.attr,
 	NULL,
 };
 
@@ -87,7 +118,7 @@ static int create_node(u32 index)
 	char name[16];
 
 	snprintf(name, sizeof(name), "node%d", hs_pool_at(index)->nid);
-	/* Known before it has files, so that stat_of() finds it. */
+	/* Known before it has files, so that pool_of() finds it. */
 	nodes[index] = kobject_create_and_add(name, root);
 	if (!nodes[index])
 		return -ENOMEM;

@@ -8,6 +8,7 @@
 #define HUGESPAN_COMPAT_H
 
 #include <linux/mm.h>
+#include <linux/rcupdate.h>
 #include <linux/version.h>
 
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 1, 0)
@@ -28,6 +29,9 @@ static inline void vm_flags_set(struct vm_area_struct *vma, vm_flags_t flags)
 {
 	vma->vm_flags |= flags;
 }
+
+/* Here call_rcu() does not put it off to save power. */
+#define call_rcu_hurry call_rcu
 #endif
 
 #endif /* HUGESPAN_COMPAT_H */

@@ -105,10 +105,12 @@ enum hugespan_fork_mode {
  * @out_api_version: HUGESPAN_API_VERSION of the module
  * @out_nr_nodes: NUMA nodes that have a pool
  * @out_unit_bytes: bytes in a unit
- * @out_device_bytes: end of the device's offsets, holes included
+ * @out_device_bytes: end of the device's offsets, holes included; it moves up
+ *                    when the pool grows, and never down
  * @out_owner_id: a number unique to this open file since the module was
  *                loaded; tells a descriptor from another that took its number
- * @out_max_order: the largest order that ALLOC can ever grant
+ * @out_max_order: the largest order that ALLOC could grant if all of the pool,
+ *                 as large as it is now, were free
  * @__reserved: must be 0
  */
 struct hugespan_info {
