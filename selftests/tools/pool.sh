@@ -98,14 +98,58 @@ loaded_already() {
 	err_has "$(sudo_line "&& sudo $build/hugespan pool load 1G")"
 }
 
-no_resize() {
+# A module whose pool can change its size: 512 MiB of two nodes.
+sizable_root() {
 	fake_root
-	local verb
-	for verb in grow shrink resize; do
-		on_root hs 1 pool "$verb" 1G
-		err_has "no 'pool $verb'"
-		err_has "$(sudo_line "&& sudo $build/hugespan pool load SIZE")"
+	fake_pool 1 10 10 0 0 3
+	put /sys/kernel/hugespan/nr_units 266
+	put /sys/kernel/hugespan/nr_target 266
+	put /sys/kernel/hugespan/node1/nr_target 10
+}
+
+# By how much, in whole units; what is there already is read.
+resize_line() {
+	local all=/sys/kernel/hugespan
+	sizable_root
+	on_root hs 0 pool grow 64M --print
+	[[ $(cat "$out") == "echo 298 > $all/nr_target" ]]
+	on_root hs 0 pool --print grow 1
+	[[ $(cat "$out") == "echo 267 > $all/nr_target" ]]
+	on_root hs 0 pool grow 1G --node 1 --print
+	[[ $(cat "$out") == "echo 522 > $all/node1/nr_target" ]]
+	on_root hs 0 pool shrink 3M --print
+	[[ $(cat "$out") == "echo 264 > $all/nr_target" ]]
+	on_root hs 0 pool shrink 1T --print --node=1
+	[[ $(cat "$out") == "echo 0 > $all/node1/nr_target" ]]
+}
+
+resize_refusals() {
+	sizable_root
+	local size
+	for size in '' 0 x 512X -1 1.5G ' 1G' 99999999999999999999 0:1G; do
+		on_root hs 2 pool grow "$size" --print
+		on_root hs 2 pool shrink "$size" --print
 	done
+	on_root hs 2 pool grow
+	on_root hs 2 pool shrink 1G 2G
+	on_root hs 2 pool grow 1G --node x
+	on_root hs 2 pool grow 1G --node ../node1
+	on_root hs 2 pool resize 1G
+	err_has "pool grow SIZE"
+	on_root hs 1 pool grow 1G --node 7
+	err_has 'node 7 has no pool'
+	# With a made-up system nothing is changed.
+	on_root hs 1 pool grow 1G
+	err_has 'nothing is changed'
+	[[ $(cat "$root/sys/kernel/hugespan/nr_target") == 266 ]]
+	# A module from before.
+	fake_root
+	on_root hs 1 pool grow 1G
+	err_has "cannot change its pool's size"
+	rm -r "$root"
+	mkdir "$root"
+	on_root hs 1 pool shrink 1G
+	err_has 'is not loaded'
 }
 
 unload() {
@@ -144,6 +188,11 @@ rights() {
 		--module "$work/for-all/hugespan.ko"
 	err_has 'only root may load the module'
 	err_has "fix: sudo $work/for-all/hugespan pool load 1G"
+	sizable_root
+	chmod -R a+rX "$root"
+	on_root prog 1 setpriv --reuid 65534 --regid 65534 --clear-groups \
+		"$work/for-all/hugespan" pool grow 1G
+	err_has 'nothing is changed'
 }
 
 # The kernel's refusal comes through. No kernel takes this file.
@@ -165,7 +214,8 @@ point 'load: the module of the build tree' built_line
 point 'sizes and arguments that are refused' bad_sizes
 point 'a module for another kernel, or none' wrong_kernel
 point 'load when loaded' loaded_already
-point 'no growing, no shrinking: what to do instead' no_resize
+point 'grow and shrink: what is written where' resize_line
+point 'grow and shrink: what is refused' resize_refusals
 point 'unload, and who is in the way' unload
 point 'who may load' rights
 point "the kernel's refusal" insmod_fails

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * hugespan pool: show the pool; load the module with one, unload it.
+ * hugespan pool: show the pool; load the module with one, unload it. Growing
+ * and shrinking are in poolsize.c.
  */
 #include <errno.h>
 #include <spawn.h>
@@ -17,7 +18,9 @@
 #include "kmodule.h"
 #include "poolarg.h"
 #include "poolinfo.h"
+#include "poolsize.h"
 #include "procinfo.h"
+#include "rights.h"
 #include "sysroot.h"
 #include "text.h"
 
@@ -29,6 +32,7 @@ struct pool_options {
 	const char *module;	/* --module PATH */
 	const char *headroom;	/* --headroom SIZE */
 	const char *cap_percent;	/* --cap-percent N */
+	const char *node;	/* --node N */
 };
 
 static int show(const struct pool_options *options)
@@ -81,22 +85,6 @@ static int run_and_wait(char *const *args)
 			return CLI_FAILED;
 	return WIFEXITED(status) ? WEXITSTATUS(status) :
 	       128 + WTERMSIG(status);
-}
-
-/* May this process do it, or only say how? CLI_OK: go on. */
-static int check_rights(const char *what, const char *argument)
-{
-	if (sys_is_fake()) {
-		cli_error("HUGESPAN_TEST_SYSROOT is set: nothing is changed");
-		return CLI_FAILED;
-	}
-	if (geteuid() != 0) {
-		cli_error("only root may %s the module", what);
-		cli_fix("sudo %s pool %s%s%s", cli_self(), what,
-			*argument ? " " : "", argument);
-		return CLI_FAILED;
-	}
-	return CLI_OK;
 }
 
 /* The module's file; says what to do when there is none. */
@@ -209,7 +197,7 @@ static int load(const struct pool_options *options, const char *size)
 	if (options->want_print)
 		print_args(args);
 	else
-		code = check_rights("load", size);
+		code = rights_check("load the module", "pool load %s", size);
 	if (!options->want_print && code == CLI_OK)
 		code = load_and_report(args, asked);
 	for (i = 0; i < nr_owned; i++)
@@ -260,7 +248,7 @@ static int unload(const struct pool_options *options)
 			cli_self());
 		return CLI_FAILED;
 	}
-	code = check_rights("unload", "");
+	code = rights_check("unload the module", "pool unload");
 	if (code)
 		return code;
 	status = run_and_wait(args);
@@ -272,14 +260,17 @@ static int unload(const struct pool_options *options)
 	return CLI_OK;
 }
 
-/* What a user may well try; says what does it today. */
-static int refuse_resize(const char *verb)
+static int change_size(const struct pool_options *options, bool is_growth,
+		       const char *size)
 {
-	cli_error("this version has no 'pool %s': the pool gets its size when"
-		  " the module is loaded", verb);
-	cli_fix("sudo %s pool unload && sudo %s pool load SIZE", cli_self(),
-		cli_self());
-	return CLI_FAILED;
+	const struct pool_change change = {
+		.is_growth = is_growth,
+		.size = size,
+		.node = options->node,
+		.want_print = options->want_print,
+	};
+
+	return pool_change_run(&change);
 }
 
 static int parse(struct pool_options *options, int argc, char **argv)
@@ -291,6 +282,7 @@ static int parse(struct pool_options *options, int argc, char **argv)
 		{ "module", required_argument, NULL, 'm' },
 		{ "headroom", required_argument, NULL, 'r' },
 		{ "cap-percent", required_argument, NULL, 'c' },
+		{ "node", required_argument, NULL, 'n' },
 		{ }
 	};
 	static const char digits[] = "0123456789";
@@ -322,6 +314,13 @@ static int parse(struct pool_options *options, int argc, char **argv)
 						 " number, not '%s'", optarg);
 			options->cap_percent = optarg;
 			break;
+		case 'n':
+			if (!*optarg || optarg[strspn(optarg, digits)] ||
+			    strlen(optarg) > 4)
+				return cli_usage("--node takes the number of a"
+						 " node, not '%s'", optarg);
+			options->node = optarg;
+			break;
 		}
 	}
 	return CLI_OK;
@@ -329,11 +328,11 @@ static int parse(struct pool_options *options, int argc, char **argv)
 
 static int run_pool(int argc, char **argv)
 {
-	static const char *const verbs[] = { "load", "unload" };
-	static const char *const resizes[] = { "grow", "shrink", "resize" };
+	static const char *const verbs[] = {
+		"load", "unload", "grow", "shrink",
+	};
 	struct pool_options options = { 0 };
 	const char *verb;
-	size_t i;
 	int code;
 
 	code = parse(&options, argc, argv);
@@ -355,10 +354,16 @@ static int run_pool(int argc, char **argv)
 			return cli_usage("unload takes no argument");
 		return unload(&options);
 	}
-	for (i = 0; i < ARRAY_SIZE(resizes); i++)
-		if (strcmp(verb, resizes[i]) == 0)
-			return refuse_resize(verb);
-	code = cli_nearest(verb, verbs, 2);
+	if (strcmp(verb, "grow") == 0 || strcmp(verb, "shrink") == 0) {
+		if (argc != 2)
+			return cli_usage("%s takes one size: by how much, as in"
+					 " 512M", verb);
+		return change_size(&options, *verb == 'g', argv[1]);
+	}
+	if (strcmp(verb, "resize") == 0)
+		return cli_usage("there is no 'pool resize': say by how much,"
+				 " 'pool grow SIZE' or 'pool shrink SIZE'");
+	code = cli_nearest(verb, verbs, ARRAY_SIZE(verbs));
 	if (code >= 0)
 		return cli_usage("there is no 'pool %s'; did you mean"
 				 " 'pool %s'?", verb, verbs[code]);
@@ -367,13 +372,18 @@ static int run_pool(int argc, char **argv)
 
 const struct cli_command cmd_pool = {
 	.name = "pool",
-	.summary = "Show the pool; load the module with one, or unload it",
-	.usage = "[--json] | load SIZE [OPTION...] | unload [--print]",
+	.summary = "Show the pool; load it, change its size, or unload it",
+	.usage = "[--json] | load|grow|shrink SIZE [OPTION...] | unload",
 	.help =
 		"  pool             the pool of every node\n"
 		"  pool load SIZE   load the module with a pool of that size:"
 		" 512M, 2G; or of a\n"
 		"                   size on each node: 0:512M,1:256M\n"
+		"  pool grow SIZE   take so much more memory; stops where the"
+		" system would be\n"
+		"                   left with too little, and says why\n"
+		"  pool shrink SIZE give so much back; never what somebody"
+		" holds\n"
 		"  pool unload      unload it; refused while a process uses"
 		" it\n"
 		"\n"
@@ -388,10 +398,10 @@ const struct cli_command cmd_pool = {
 		" of the system\n"
 		"      --cap-percent N  at most this part of the memory for the"
 		" pool\n"
+		"      --node N         grow or shrink on this node; else on"
+		" all, evenly\n"
 		"  -j, --json           print JSON\n"
 		"  -h, --help           this text\n"
-		"\n"
-		"The size is fixed while the module is loaded.\n"
 		"\n"
 		"Exit codes: 0; 1 it cannot be done, with the reason; 2 bad"
 		" usage.\n",

@@ -84,7 +84,7 @@ _hugespan() {
 		;;
 	pool)
 		if [[ $word != -* ]] && ((COMP_CWORD == 2)); then
-			mapfile -t COMPREPLY < <(compgen -W 'load unload' -- "$word")
+			mapfile -t COMPREPLY < <(compgen -W 'load unload grow shrink' -- "$word")
 			return
 		fi
 		;;
