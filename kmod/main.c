@@ -6,7 +6,8 @@
  *
  *   core/          pure C: buddy, uAPI checks, parameter text
  *   pool, zero     the units of a node, and their zeroing
- *   pool_resize    how many they are
+ *   pool_resize    how many they are, on demand
+ *   pool_reclaim   and under memory pressure
  *   mapping        the address spaces of owners
  *   grant, span    who gets which units; owners; giving back
  *   mmap, fault    mappings of spans
@@ -23,24 +24,28 @@
 #include "mapping.h"
 #include "params.h"
 #include "pool.h"
+#include "pool_reclaim.h"
 #include "sysfs.h"
 
 static int __init hugespan_init(void)
 {
 	struct hs_pool_stat stat;
 	struct hs_limits limits;
-	struct poolspec spec;
+	struct poolspec spec, floor;
 	int err;
 
-	err = hs_params_read(&spec, &limits);
+	err = hs_params_read(&spec, &floor, &limits);
 	if (err)
 		return err;
-	err = hs_pools_load(&spec, &limits);
+	err = hs_pools_load(&spec, &floor, &limits);
 	if (err)
 		return err;
-	err = hs_mappings_init();
+	err = hs_reclaim_start();
 	if (err)
 		goto unload_pools;
+	err = hs_mappings_init();
+	if (err)
+		goto stop_reclaim;
 	err = hs_sysfs_create();
 	if (err)
 		goto exit_mappings;
@@ -58,6 +63,8 @@ destroy_sysfs:
 	hs_sysfs_destroy();
 exit_mappings:
 	hs_mappings_exit();
+stop_reclaim:
+	hs_reclaim_stop();
 unload_pools:
 	hs_pools_unload();
 	return err;
@@ -68,6 +75,7 @@ static void __exit hugespan_exit(void)
 	hs_chardev_unregister();
 	hs_sysfs_destroy();
 	hs_mappings_exit();
+	hs_reclaim_stop();
 	hs_pools_unload();
 }
 

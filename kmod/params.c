@@ -24,6 +24,10 @@ static char *pool = "0";
 module_param(pool, charp, 0444);
 MODULE_PARM_DESC(pool, "memory to set aside: SIZE over all nodes, or NODE:SIZE,NODE:SIZE; K, M, G, T (default 0)");
 
+static char *floor;
+module_param(floor, charp, 0444);
+MODULE_PARM_DESC(floor, "memory that the pool keeps under memory pressure, as pool= (default: what pool= says)");
+
 static char *headroom;
 module_param(headroom, charp, 0444);
 MODULE_PARM_DESC(headroom, "SIZE of memory that must stay available to the host (default 1/16 of it)");
@@ -32,16 +36,25 @@ static uint cap_percent = 80;
 module_param(cap_percent, uint, 0444);
 MODULE_PARM_DESC(cap_percent, "the pool takes at most so many percent of the memory, 1 to 95 (default 80)");
 
-int hs_params_read(struct poolspec *spec, struct hs_limits *limits)
+static int read_spec(const char *name, const char *text, struct poolspec *spec)
 {
-	u64 ram_bytes = (u64)totalram_pages() << PAGE_SHIFT;
 	const char *reason;
 
-	if (poolspec_parse(pool, spec, &reason)) {
-		pr_err("pool=%s: %s; write pool=512M or pool=0:512M,1:256M\n",
-		       pool, reason);
+	if (!poolspec_parse(text, spec, &reason))
+		return 0;
+	pr_err("%s=%s: %s; write %s=512M or %s=0:512M,1:256M\n", name, text,
+	       reason, name, name);
+	return -EINVAL;
+}
+
+int hs_params_read(struct poolspec *spec, struct poolspec *floor_spec,
+		   struct hs_limits *limits)
+{
+	u64 ram_bytes = (u64)totalram_pages() << PAGE_SHIFT;
+
+	if (read_spec("pool", pool, spec) ||
+	    read_spec("floor", floor ? floor : pool, floor_spec))
 		return -EINVAL;
-	}
 	if (!cap_percent || cap_percent > CAP_PERCENT_MAX) {
 		pr_err("cap_percent=%u: must be 1 to %u\n", cap_percent,
 		       CAP_PERCENT_MAX);

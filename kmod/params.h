@@ -7,6 +7,7 @@
 #include "pool.h"
 
 /* Return: 0, or -EINVAL after a log line that names the parameter. */
-int hs_params_read(struct poolspec *spec, struct hs_limits *limits);
+int hs_params_read(struct poolspec *spec, struct poolspec *floor_spec,
+		   struct hs_limits *limits);
 
 #endif /* HUGESPAN_PARAMS_H */

@@ -11,13 +11,13 @@
 #include <linux/bitmap.h>
 #include <linux/delay.h>
 #include <linux/jiffies.h>
+#include <linux/list.h>
 #include <linux/page-flags.h>
 #include <linux/pagemap.h>
 #include <linux/rcupdate.h>
 #include <linux/sched.h>
 #include <linux/slab.h>
 
-#include "compat/compat.h"
 #include "core/buddy_check.h"
 #include "pool.h"
 #include "zero.h"
@@ -129,14 +129,10 @@ bool hs_pool_add(struct hs_pool *pool, struct folio *folio)
 	return added;
 }
 
-static void put_folio_rcu(struct rcu_head *head)
-{
-	folio_put(container_of(head, struct folio, page.rcu_head));
-}
-
 u32 hs_pool_remove(struct hs_pool *pool, u32 nr, u64 nr_keep)
 {
-	struct folio *folio;
+	struct folio *folio, *next;
+	LIST_HEAD(gone);
 	u32 i;
 
 	/* The worker must not be zeroing what is somebody else's soon. */
@@ -148,10 +144,19 @@ u32 hs_pool_remove(struct hs_pool *pool, u32 nr, u64 nr_keep)
 		spin_unlock(&pool->lock);
 		if (!folio)
 			break;
-		/* The pool's reference is RCU's from here. */
-		call_rcu_hurry(&folio->page.rcu_head, put_folio_rcu);
+		/* Its reference is ours from here. */
+		list_add(&folio->lru, &gone);
 	}
 	mutex_unlock(&pool->zero_lock);
+	if (!i)
+		return 0;
+
+	/* Expedited: somebody waits for this memory. */
+	synchronize_rcu_expedited();
+	list_for_each_entry_safe(folio, next, &gone, lru) {
+		list_del(&folio->lru);
+		folio_put(folio);
+	}
 	return i;
 }
 
@@ -378,6 +383,13 @@ void hs_pool_count_free(struct hs_pool *pool)
 	spin_unlock(&pool->lock);
 }
 
+void hs_pool_count_reclaimed(struct hs_pool *pool, u32 nr)
+{
+	spin_lock(&pool->lock);
+	pool->nr_reclaimed += nr;
+	spin_unlock(&pool->lock);
+}
+
 void hs_pool_count_refusal(struct hs_pool *pool)
 {
 	spin_lock(&pool->lock);
@@ -398,6 +410,7 @@ static void add_stat(struct hs_pool *pool, struct hs_pool_stat *stat)
 	stat->nr_refused += pool->nr_refused;
 	stat->nr_grown += pool->nr_grown;
 	stat->nr_shrunk += pool->nr_shrunk;
+	stat->nr_reclaimed += pool->nr_reclaimed;
 	stat->largest_free_order =
 		max(stat->largest_free_order,
 		    buddy_largest_order(&pool->buddy, BUDDY_FREE));

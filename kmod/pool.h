@@ -71,8 +71,10 @@ struct hs_unit {
  * @nr_frees: spans freed since load [lock]
  * @nr_refused: ALLOCs refused whose search began here [lock]
  * @nr_grown: units that became present, those of the load too [lock]
- * @nr_shrunk: units given back to the system on demand [lock]
+ * @nr_shrunk: units given back to the system [lock]
+ * @nr_reclaimed: of these, under memory pressure [lock]
  * @nr_target: units it was last asked to have [resize_lock, see pool_resize.c]
+ * @nr_floor: units that memory pressure leaves it; one value, no lock
  * @zeroing: the unit that the worker is zeroing, or HS_NO_UNIT; it was free
  *           when the worker began [lock]
  * @zero_lock: held by the worker from before it sets @zeroing until after it
@@ -104,7 +106,9 @@ struct hs_pool {
 	u64 nr_refused;
 	u64 nr_grown;
 	u64 nr_shrunk;
+	u64 nr_reclaimed;
 	u64 nr_target;
+	u64 nr_floor;
 	u32 zeroing;
 	struct mutex zero_lock;
 	struct work_struct zero_work;
@@ -124,6 +128,7 @@ struct hs_pool_stat {
 	u64 nr_refused;
 	u64 nr_grown;
 	u64 nr_shrunk;
+	u64 nr_reclaimed;
 	int largest_free_order;
 };
 
@@ -139,15 +144,17 @@ struct poolspec;
 /**
  * hs_pools_load - make a pool of every node with memory, with the units that
  *                 @spec asks for, zeroed
+ * @floor: what memory pressure leaves them, in the same form
  *
  * Takes less where @limits or the memory at hand do not allow more, and says
  * so in the log. Nothing else in this file may be called before it returned
  * or after hs_pools_unload().
  *
- * Return: 0; -EINVAL if a node in @spec has no memory; -ENOMEM if not a single
+ * Return: 0; -EINVAL if a node in either has no memory; -ENOMEM if not a single
  * unit could be had; -EINTR if a fatal signal came.
  */
-int hs_pools_load(const struct poolspec *spec, const struct hs_limits *limits);
+int hs_pools_load(const struct poolspec *spec, const struct poolspec *floor,
+		  const struct hs_limits *limits);
 
 /* Every span is gone. A unit that is still pinned is freed by its last pin. */
 void hs_pools_unload(void);
@@ -187,9 +194,9 @@ bool hs_pool_add(struct hs_pool *pool, struct folio *folio);
  * @nr: at most so many
  * @nr_keep: the pool keeps so many units, or what it has
  *
- * Takes what is missed least, see buddy_alloc_last(). The memory is with the
- * system after an RCU grace period. May sleep for the zeroing of one unit;
- * takes no lock under which memory is allocated. Return: units given back.
+ * Takes what is missed least, see buddy_alloc_last(). Sleeps for an RCU grace
+ * period and maybe for the zeroing of one unit; takes no lock under which
+ * memory is allocated, so reclaim may call it. Return: units given back.
  */
 u32 hs_pool_remove(struct hs_pool *pool, u32 nr, u64 nr_keep);
 
@@ -260,6 +267,7 @@ bool hs_pool_is_zeroing(struct hs_pool *pool, u32 start, u32 nr);
 void hs_pool_count_grant(struct hs_pool *pool);
 void hs_pool_count_free(struct hs_pool *pool);
 void hs_pool_count_refusal(struct hs_pool *pool);
+void hs_pool_count_reclaimed(struct hs_pool *pool, u32 nr);
 
 /* @pool: one pool, or NULL for all of them, added up. */
 void hs_pool_stat(struct hs_pool *pool, struct hs_pool_stat *stat);

@@ -12,7 +12,6 @@
 #include <linux/math64.h>
 #include <linux/nodemask.h>
 #include <linux/printk.h>
-#include <linux/rcupdate.h>
 #include <linux/slab.h>
 
 #include "core/poolspec.h"
@@ -143,7 +142,34 @@ static int load_pool(int nid, u64 bytes)
 	return 0;
 }
 
-static int load_spread(u64 bytes)
+static int set_floor(int nid, u64 bytes)
+{
+	struct hs_pool *pool = hs_pool_of_node(nid);
+
+	if (pool)
+		WRITE_ONCE(pool->nr_floor,
+			   DIV_ROUND_UP_ULL(bytes, HS_UNIT_BYTES));
+	return 0;
+}
+
+/* @parameter: for the log. */
+static bool nodes_exist(const struct poolspec *spec, const char *parameter)
+{
+	u32 i;
+
+	for (i = 0; i < spec->nr_nodes; i++) {
+		u32 nid = spec->node[i];
+
+		if (nid >= MAX_NUMNODES || !node_state(nid, N_MEMORY)) {
+			pr_err("%s=: there is no node %u with memory\n",
+			       parameter, nid);
+			return false;
+		}
+	}
+	return true;
+}
+
+static int spread(u64 bytes, int (*do_node)(int nid, u64 bytes))
 {
 	u32 left = num_node_state(N_MEMORY);
 	int nid, err;
@@ -154,7 +180,7 @@ static int load_spread(u64 bytes)
 				     HS_UNIT_BYTES);
 
 		share = min(share, bytes);
-		err = load_pool(nid, share);
+		err = do_node(nid, share);
 		if (err)
 			return err;
 		bytes -= share;
@@ -164,41 +190,41 @@ static int load_spread(u64 bytes)
 	return 0;
 }
 
-static int load_named(const struct poolspec *spec)
+/* Calls @do_node with what @spec says of each node, until it fails. */
+static int share_out(const struct poolspec *spec,
+		     int (*do_node)(int nid, u64 bytes))
 {
 	u32 i;
 	int err;
 
+	if (!spec->nr_nodes)
+		return spread(spec->bytes[0], do_node);
 	for (i = 0; i < spec->nr_nodes; i++) {
-		u32 nid = spec->node[i];
-
-		if (nid >= MAX_NUMNODES || !node_state(nid, N_MEMORY)) {
-			pr_err("pool=: there is no node %u with memory\n", nid);
-			return -EINVAL;
-		}
-	}
-	for (i = 0; i < spec->nr_nodes; i++) {
-		err = load_pool(spec->node[i], spec->bytes[i]);
+		err = do_node(spec->node[i], spec->bytes[i]);
 		if (err)
 			return err;
 	}
 	return 0;
 }
 
-int hs_pools_load(const struct poolspec *spec, const struct hs_limits *limits)
+int hs_pools_load(const struct poolspec *spec, const struct poolspec *floor,
+		  const struct hs_limits *limits)
 {
 	struct hs_pool_stat stat;
 	bool wanted = false;
 	u32 i;
 	int err;
 
+	if (!nodes_exist(spec, "pool") || !nodes_exist(floor, "floor"))
+		return -EINVAL;
 	for (i = 0; i < max(spec->nr_nodes, 1U); i++)
 		wanted |= spec->bytes[i];
 	hs_resize_set_limits(limits);
 	err = create_pools();
 	if (!err)
-		err = spec->nr_nodes ? load_named(spec) :
-				       load_spread(spec->bytes[0]);
+		err = share_out(floor, set_floor);
+	if (!err)
+		err = share_out(spec, load_pool);
 	hs_pool_stat(NULL, &stat);
 	if (!err && wanted && !stat.nr_units)
 		err = -ENOMEM;
@@ -216,6 +242,4 @@ void hs_pools_unload(void)
 		kfree(pool);
 	}
 	next_base = 0;
-	/* Memory on its way to the system comes through code of the module. */
-	rcu_barrier();
 }

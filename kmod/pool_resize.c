@@ -12,7 +12,6 @@
 #include <linux/mm.h>
 #include <linux/mmzone.h>
 #include <linux/mutex.h>
-#include <linux/rcupdate.h>
 #include <linux/sched/signal.h>
 
 #include "core/poolspec.h"
@@ -25,16 +24,21 @@
 #define POOL_MAX_UNITS	(BUDDY_MAX_UNITS / POOLSPEC_MAX_NODES)
 
 /*
- * Units allocated between two looks at the host's memory; units that a pool
- * gains or loses before it is the next one's turn.
+ * Units allocated between two looks at the host's memory, and gained by a pool
+ * before it is the next one's turn. Giving back costs a wait at the end: so more
+ * at once.
  */
-#define UNITS_PER_LOOK	16
+#define UNITS_PER_LOOK		16
+#define UNITS_PER_GIVING	128
 
 /* Held while the size of any pool changes on demand. */
 static DEFINE_MUTEX(resize_lock);
 
 /* Written once, at load. */
 static struct hs_limits limits;
+
+/* A pool is growing [resize_lock to write; reclaim reads it]. */
+static bool is_growing;
 
 /* What all pools together were last asked to have [resize_lock]. */
 static u64 nr_target_all;
@@ -133,14 +137,20 @@ static int step(struct hs_pool *pool, u64 nr_have, u64 nr_target)
 
 	if (nr_have < nr_target) {
 		nr = min_t(u64, nr_target - nr_have, UNITS_PER_LOOK);
+		WRITE_ONCE(is_growing, true);
 		err = hs_pool_grow(pool, nr, TASK_INTERRUPTIBLE);
 		return err ? err : 1;
 	}
 	if (signal_pending(current))
 		return -EINTR;
-	nr = min_t(u64, nr_have - nr_target, UNITS_PER_LOOK);
+	nr = min_t(u64, nr_have - nr_target, UNITS_PER_GIVING);
 	nr_gone = hs_pool_remove(pool, nr, 0);
 	return nr_gone ? 1 : -EBUSY;
+}
+
+bool hs_resize_is_growing(void)
+{
+	return READ_ONCE(is_growing);
 }
 
 static int resize_one(struct hs_pool *pool, u64 nr_target)
@@ -244,12 +254,10 @@ static u64 nr_present_of(struct hs_pool *pool)
 
 int hs_pool_resize(struct hs_pool *pool, u64 nr_target)
 {
-	u64 nr_before;
 	int err;
 
 	if (mutex_lock_interruptible(&resize_lock))
 		return -EINTR;
-	nr_before = nr_present_of(pool);
 	if (pool) {
 		hs_pool_set_target(pool, nr_target);
 		err = resize_one(pool, nr_target);
@@ -257,9 +265,7 @@ int hs_pool_resize(struct hs_pool *pool, u64 nr_target)
 		err = resize_all(nr_target);
 		set_target_all(nr_target);
 	}
-	/* So that whoever asked finds the memory with the system. */
-	if (nr_target < nr_before)
-		rcu_barrier();
+	WRITE_ONCE(is_growing, false);
 	if (err && err != -EINTR)
 		hs_resize_report(pool, nr_present_of(pool), nr_target, err);
 	mutex_unlock(&resize_lock);

@@ -49,6 +49,9 @@ int hs_pool_grow(struct hs_pool *pool, u64 nr, unsigned int state);
  */
 int hs_pool_resize(struct hs_pool *pool, u64 nr_target);
 
+/* Is a pool growing now? What reclaim took would only be taken back. */
+bool hs_resize_is_growing(void);
+
 /*
  * What was last asked for; @pool may be NULL as above. Asking all of them makes
  * what each came to its target; asking one makes the sum the target of all.

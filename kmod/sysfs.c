@@ -49,6 +49,13 @@ STAT_ATTR(largest_free_order, "%d", largest_free_order);
 STAT_ATTR(refused, "%llu", nr_refused);
 STAT_ATTR(grown, "%llu", nr_grown);
 STAT_ATTR(shrunk, "%llu", nr_shrunk);
+STAT_ATTR(reclaimed, "%llu", nr_reclaimed);
+
+/* A number of units; more than any device could have are no number. */
+static int parse_nr(const char *buf, u64 *nr)
+{
+	return kstrtou64(buf, 10, nr) || *nr > BUDDY_MAX_UNITS ? -EINVAL : 0;
+}
 
 static ssize_t nr_target_show(struct kobject *kobj,
 			      struct kobj_attribute *attr, char *buf)
@@ -63,13 +70,34 @@ static ssize_t nr_target_store(struct kobject *kobj,
 	u64 nr_target;
 	int err;
 
-	if (kstrtou64(buf, 10, &nr_target) || nr_target > BUDDY_MAX_UNITS)
+	if (parse_nr(buf, &nr_target))
 		return -EINVAL;
 	err = hs_pool_resize(pool_of(kobj), nr_target);
 	return err ? err : len;
 }
 
 static struct kobj_attribute nr_target_attr = __ATTR_RW(nr_target);
+
+/* Of a node only. */
+static ssize_t nr_floor_show(struct kobject *kobj, struct kobj_attribute *attr,
+			     char *buf)
+{
+	return sysfs_emit(buf, "%llu\n", READ_ONCE(pool_of(kobj)->nr_floor));
+}
+
+static ssize_t nr_floor_store(struct kobject *kobj,
+			      struct kobj_attribute *attr, const char *buf,
+			      size_t len)
+{
+	u64 nr_floor;
+
+	if (parse_nr(buf, &nr_floor))
+		return -EINVAL;
+	WRITE_ONCE(pool_of(kobj)->nr_floor, nr_floor);
+	return len;
+}
+
+static struct kobj_attribute nr_floor_attr = __ATTR_RW(nr_floor);
 
 static ssize_t unit_bytes_show(struct kobject *kobj,
 			       struct kobj_attribute *attr, char *buf)
@@ -106,8 +134,10 @@ static struct attribute *node_attrs[] = {
 	&nr_quarantined_attr.attr,
 	&largest_free_order_attr.attr,
 	&nr_target_attr.attr,
+	&nr_floor_attr.attr,
 	&grown_attr.attr,
 	&shrunk_attr.attr,
+	&reclaimed_attr.attr,
 	NULL,
 };
 

@@ -79,6 +79,7 @@ FIXTURE_SETUP(params)
 		SKIP_IN_SETUP("the module is not loaded");
 	}
 	remember(self->was, sizeof(self->was), "pool");
+	remember(self->was, sizeof(self->was), "floor");
 	remember(self->was, sizeof(self->was), "headroom");
 	remember(self->was, sizeof(self->was), "cap_percent");
 	if (!getenv("HUGESPAN_TEST_MODULE") && access(MODULE_FILE, R_OK)) {
@@ -170,6 +171,20 @@ TEST_F(params, a_wrong_headroom_is_refused)
 	}
 }
 
+TEST_F(params, a_wrong_floor_is_refused)
+{
+	const char *wrong[] = { "abc", "-1", "", "1Q", "0:64M,", "99:64M",
+				"0:64M,0:64M", "18446744073709551616" };
+	char params[64];
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(wrong); i++) {
+		snprintf(params, sizeof(params), "pool=16M floor=%s",
+			 wrong[i]);
+		EXPECT_TRUE(refuses(params));
+	}
+}
+
 /* ---- sizes ------------------------------------------------------------- */
 
 static int stat_now(struct hugespan_stat *st, size_t *unit)
@@ -234,6 +249,32 @@ TEST_F(params, a_pool_of_nothing_works)
 	EXPECT_EQ(-ENXIO, try_mmap(NULL, unit, PROT_READ, MAP_SHARED, fd, 0,
 				   &p));
 	close(fd);
+}
+
+/* What memory pressure leaves: what was asked for, or what floor= says. */
+TEST_F(params, the_floor_is_understood)
+{
+	const struct {
+		const char *params;
+		long long bytes;
+	} cases[] = {
+		{ "pool=64M", 64 * MIB }, { "pool=0", 0 },
+		{ "pool=0:64M", 64 * MIB }, { "pool=64M floor=0", 0 },
+		{ "pool=16M floor=33M", 34 * MIB },
+		{ "pool=64M floor=0:32M", 32 * MIB },
+	};
+	const char *file = "/sys/kernel/hugespan/node0/nr_floor";
+	struct hugespan_stat st;
+	size_t unit, i;
+
+	for (i = 0; i < ARRAY_SIZE(cases); i++) {
+		ASSERT_EQ(0, load(cases[i].params)) TH_LOG("%s",
+							   cases[i].params);
+		ASSERT_EQ(0, stat_now(&st, &unit));
+		EXPECT_EQ(cases[i].bytes / (long long)unit,
+			  file_number(file, -1)) TH_LOG("%s", cases[i].params);
+		ASSERT_EQ(0, unload_patiently());
+	}
 }
 
 /*

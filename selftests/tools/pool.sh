@@ -40,6 +40,10 @@ load_line() {
 	on_root hs 0 pool load 2G --print --headroom 1G --cap-percent 50
 	[[ $(cat "$out") == \
 		'modprobe hugespan pool=2G headroom=1G cap_percent=50' ]]
+	on_root hs 0 pool load 2G --print --floor 0:1G,1:0
+	[[ $(cat "$out") == 'modprobe hugespan pool=2G floor=0:1G,1:0' ]]
+	on_root hs 0 pool load 2G --print --floor 0
+	[[ $(cat "$out") == 'modprobe hugespan pool=2G floor=0' ]]
 	printf '\0vermagic=6.1.0-test SMP\0' >"$work/my.ko"
 	on_root hs 0 pool load 2G --print --module "$work/my.ko"
 	[[ $(cat "$out") == "insmod $work/my.ko pool=2G" ]]
@@ -74,6 +78,7 @@ bad_sizes() {
 	on_root hs 2 pool unload now
 	on_root hs 2 pool load 1G --headroom lots
 	on_root hs 2 pool load 1G --cap-percent half
+	on_root hs 2 pool load 1G --floor low
 	on_root hs 2 pool frobnicate
 }
 

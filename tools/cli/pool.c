@@ -32,6 +32,7 @@ struct pool_options {
 	const char *module;	/* --module PATH */
 	const char *headroom;	/* --headroom SIZE */
 	const char *cap_percent;	/* --cap-percent N */
+	const char *floor;	/* --floor SIZE, or sizes by node */
 	const char *node;	/* --node N */
 };
 
@@ -164,7 +165,7 @@ static int load_and_report(char *const *args, uint64_t asked)
 
 static int load(const struct pool_options *options, const char *size)
 {
-	char *args[MAX_ARGS], *owned[3];
+	char *args[MAX_ARGS], *owned[4];
 	int nr = 0, nr_owned = 0, code, i;
 	struct kmodule module;
 	uint64_t asked;
@@ -191,6 +192,8 @@ static int load(const struct pool_options *options, const char *size)
 	if (options->cap_percent)
 		owned[nr_owned++] = xasprintf("cap_percent=%s",
 					      options->cap_percent);
+	if (options->floor)
+		owned[nr_owned++] = xasprintf("floor=%s", options->floor);
 	for (i = 0; i < nr_owned; i++)
 		args[nr++] = owned[i];
 	args[nr] = NULL;
@@ -282,12 +285,14 @@ static int parse(struct pool_options *options, int argc, char **argv)
 		{ "module", required_argument, NULL, 'm' },
 		{ "headroom", required_argument, NULL, 'r' },
 		{ "cap-percent", required_argument, NULL, 'c' },
+		{ "floor", required_argument, NULL, 'f' },
 		{ "node", required_argument, NULL, 'n' },
 		{ }
 	};
 	static const char digits[] = "0123456789";
 	const char *end;
 	uint64_t value;
+	char why[256];
 	int letter;
 
 	while ((letter = cli_getopt(argc, argv, "hj", table)) != -1) {
@@ -313,6 +318,13 @@ static int parse(struct pool_options *options, int argc, char **argv)
 				return cli_usage("--cap-percent takes a"
 						 " number, not '%s'", optarg);
 			options->cap_percent = optarg;
+			break;
+		case 'f':
+			/* No floor at all is a floor too. */
+			if (strcmp(optarg, "0") != 0 &&
+			    pool_arg_check(optarg, &value, why, sizeof(why)))
+				return cli_usage("--floor: %s", why);
+			options->floor = optarg;
 			break;
 		case 'n':
 			if (!*optarg || optarg[strspn(optarg, digits)] ||
@@ -398,6 +410,9 @@ const struct cli_command cmd_pool = {
 		" of the system\n"
 		"      --cap-percent N  at most this part of the memory for the"
 		" pool\n"
+		"      --floor SIZE     what the pool keeps when the system is"
+		" short of memory;\n"
+		"                       else all that it is loaded with\n"
 		"      --node N         grow or shrink on this node; else on"
 		" all, evenly\n"
 		"  -j, --json           print JSON\n"
