@@ -236,6 +236,8 @@ TEST_F(grant, fork_mode_and_flags_are_remembered)
 	struct span s;
 	unsigned int mode;
 
+	/* The tests before have left all of the pool dirty. */
+	pool_wait_clean(self->fd);
 	for (mode = HUGESPAN_FORK_SHARE; mode <= HUGESPAN_FORK_WIPE; mode++) {
 		ASSERT_EQ(0, span_alloc_with(self->fd, 1,
 					     HUGESPAN_ALLOC_FREE_ON_UNMAP |

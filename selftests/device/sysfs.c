@@ -92,17 +92,6 @@ static bool agrees(int fd, int node)
 	return same;
 }
 
-/* Units freed before are still being zeroed: then no two looks are alike. */
-static void wait_clean(int fd)
-{
-	uint64_t end = now_ms() + SETTLE_MS;
-	struct hugespan_stat st;
-
-	while (!pool_stat(fd, HUGESPAN_NODE_ANY, &st) &&
-	       st.out_nr_free_clean != st.out_nr_free && now_ms() < end)
-		sleep_ms(2);
-}
-
 TEST_F(sysfs, constants_are_those_of_info)
 {
 	EXPECT_EQ(self->info.out_unit_bytes,
@@ -117,7 +106,7 @@ TEST_F(sysfs, nodes_are_those_of_stat)
 	uint64_t units = 0;
 	int i;
 
-	wait_clean(self->fd);
+	pool_wait_clean(self->fd);
 	for (i = 0; i < self->nr_nodes; i++) {
 		EXPECT_TRUE(agrees(self->fd, self->nodes[i]));
 		units += (uint64_t)node_value(self->nodes[i], "nr_units");
@@ -133,7 +122,7 @@ TEST_F(sysfs, values_follow_grants)
 
 	for (step = 0; step < 3; step++) {
 		ASSERT_EQ(0, span_alloc(self->fd, step, &s));
-		wait_clean(self->fd);
+		pool_wait_clean(self->fd);
 		for (i = 0; i < self->nr_nodes; i++) {
 			EXPECT_TRUE(agrees(self->fd, self->nodes[i]));
 		}

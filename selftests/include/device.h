@@ -343,6 +343,20 @@ HELPER int pool_watch_end(struct pool_watch *w)
 	return err;
 }
 
+/*
+ * Units freed before are still being zeroed: until that is done no two looks
+ * are alike, and a grant that does not wait may be refused.
+ */
+HELPER void pool_wait_clean(int fd)
+{
+	uint64_t end = now_ms() + SETTLE_MS;
+	struct hugespan_stat st;
+
+	while (!pool_stat(fd, HUGESPAN_NODE_ANY, &st) &&
+	       st.out_nr_free_clean != st.out_nr_free && now_ms() < end)
+		sleep_ms(2);
+}
+
 /* What a refused command must not have changed; diagnosed when it has. */
 HELPER bool pool_unchanged(const struct hugespan_stat *a,
 			   const struct hugespan_stat *b)
