@@ -13,6 +13,7 @@
 
 #include "mmap.h"
 #include "span.h"
+#include "trace.h"
 
 /*
  * The folio of a unit, locked and referenced, if the unit still belongs to the
@@ -62,6 +63,9 @@ vm_fault_t hs_fault(struct vm_fault *vmf)
 
 	folio = lock_folio(hs_unit(span->pool, span->start + (u32)index),
 			   span->generation);
+	trace_hugespan_fault(span->owner->id, span->start + (u32)index,
+			     vmf->address, vmf->flags & FAULT_FLAG_WRITE,
+			     !folio);
 	if (!folio)
 		return VM_FAULT_SIGBUS;
 	page = folio_page(folio, vmf->pgoff & (HPAGE_PMD_NR - 1));

@@ -15,6 +15,7 @@
 #include <linux/hugespan.h>
 
 #include "grant.h"
+#include "trace.h"
 #include "zero.h"
 
 /* At most so many lines about refusals in such a time. */
@@ -98,8 +99,11 @@ int hs_grant_units(const struct hs_grant_request *request,
 		hs_pool_count_refusal(hs_pool_at(first));
 	if (err == -ENOMEM)
 		log_refusal(request);
-	if (err)
+	if (err) {
+		trace_hugespan_refuse(request->order, request->nid,
+				      request->flags, err);
 		return err;
+	}
 
 	err = hs_zero_granted(*pool, *start, nr);
 	if (err)

@@ -13,7 +13,8 @@
  *   mmap, fault    mappings of spans
  *   cmd, ioctl     the commands, and how they come in
  *   chardev        the device node
- *   sysfs, params  beside these
+ *   sysfs, params, debugfs  beside these
+ *   trace.h        tracepoints, which any of them may hit
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -21,6 +22,7 @@
 
 #include "chardev.h"
 #include "core/poolspec.h"
+#include "debugfs.h"
 #include "mapping.h"
 #include "params.h"
 #include "pool.h"
@@ -54,6 +56,7 @@ static int __init hugespan_init(void)
 	if (err)
 		goto destroy_sysfs;
 
+	hs_debugfs_create();
 	hs_pool_stat(NULL, &stat);
 	pr_info("%llu units of %lu KiB on %u node(s)\n", stat.nr_units,
 		HS_UNIT_BYTES >> 10, hs_nr_pools());
@@ -72,6 +75,7 @@ unload_pools:
 
 static void __exit hugespan_exit(void)
 {
+	hs_debugfs_destroy();
 	hs_chardev_unregister();
 	hs_sysfs_destroy();
 	hs_mappings_exit();

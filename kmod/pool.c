@@ -20,6 +20,7 @@
 
 #include "core/buddy_check.h"
 #include "pool.h"
+#include "trace.h"
 #include "zero.h"
 
 /* How often and how long hs_pool_put() waits for a passing reference. */
@@ -30,6 +31,9 @@
 /* The first and the longest pause between two looks at the quarantine. */
 #define QUARANTINE_DELAY_MIN	msecs_to_jiffies(10)
 #define QUARANTINE_DELAY_MAX	msecs_to_jiffies(500)
+
+/* Units whose state is looked at in one go. */
+#define UNITS_PER_STATE_LOOK	256
 
 /*
  * Verbs: a unit changes its state, and the counters with it, here only. The
@@ -50,6 +54,7 @@ static void granted_to_quarantine(struct hs_pool *pool, u32 unit)
 	__set_bit(unit, pool->quarantined);
 	pool->nr_granted--;
 	pool->nr_quarantined++;
+	trace_hugespan_quarantine(pool->nid, pool->base + unit, true);
 }
 
 static void quarantine_to_free(struct hs_pool *pool, u32 unit)
@@ -59,6 +64,7 @@ static void quarantine_to_free(struct hs_pool *pool, u32 unit)
 		return;
 	__clear_bit(unit, pool->quarantined);
 	pool->nr_quarantined--;
+	trace_hugespan_quarantine(pool->nid, pool->base + unit, false);
 }
 
 /* Absent units are allocated one by one, so this frees a whole block. */
@@ -150,6 +156,7 @@ u32 hs_pool_remove(struct hs_pool *pool, u32 nr, u64 nr_keep)
 	mutex_unlock(&pool->zero_lock);
 	if (!i)
 		return 0;
+	trace_hugespan_shrink(pool->nid, i, hs_pool_nr_present(pool), 0);
 
 	/* Expedited: somebody waits for this memory. */
 	synchronize_rcu_expedited();
@@ -414,6 +421,49 @@ static void add_stat(struct hs_pool *pool, struct hs_pool_stat *stat)
 	stat->largest_free_order =
 		max(stat->largest_free_order,
 		    buddy_largest_order(&pool->buddy, BUDDY_FREE));
+	spin_unlock(&pool->lock);
+}
+
+static enum hs_unit_state state_of(const struct hs_pool *pool, u32 unit)
+{
+	lockdep_assert_held(&pool->lock);
+	if (!pool->units[unit].folio)
+		return HS_UNIT_ABSENT;
+	if (test_bit(unit, pool->quarantined))
+		return HS_UNIT_QUARANTINED;
+	if (!buddy_is_free(&pool->buddy, unit))
+		return HS_UNIT_GRANTED;
+	return test_bit(unit, pool->buddy.zeroed) ? HS_UNIT_FREE_ZEROED :
+						    HS_UNIT_FREE_DIRTY;
+}
+
+enum hs_unit_state hs_pool_state_run(struct hs_pool *pool, u32 start, u32 *nr)
+{
+	u32 first = start - pool->base, unit = first + 1;
+	enum hs_unit_state state;
+	bool more;
+
+	spin_lock(&pool->lock);
+	state = state_of(pool, first);
+	spin_unlock(&pool->lock);
+	do {
+		u32 end = min(unit + UNITS_PER_STATE_LOOK, pool->capacity);
+
+		spin_lock(&pool->lock);
+		while (unit < end && state_of(pool, unit) == state)
+			unit++;
+		spin_unlock(&pool->lock);
+		more = unit == end && end < pool->capacity;
+		cond_resched();
+	} while (more);
+	*nr = unit - first;
+	return state;
+}
+
+void hs_pool_free_runs(struct hs_pool *pool, u32 nr_runs[BUDDY_MAX_ORDER + 1])
+{
+	spin_lock(&pool->lock);
+	memcpy(nr_runs, pool->buddy.nr_blocks, sizeof(pool->buddy.nr_blocks));
 	spin_unlock(&pool->lock);
 }
 

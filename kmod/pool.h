@@ -269,6 +269,24 @@ void hs_pool_count_free(struct hs_pool *pool);
 void hs_pool_count_refusal(struct hs_pool *pool);
 void hs_pool_count_reclaimed(struct hs_pool *pool, u32 nr);
 
+/* For diagnosis; a free unit's state says whether it is zeroed. */
+enum hs_unit_state {
+	HS_UNIT_ABSENT,
+	HS_UNIT_FREE_ZEROED,
+	HS_UNIT_FREE_DIRTY,
+	HS_UNIT_GRANTED,
+	HS_UNIT_QUARANTINED,
+};
+
+/*
+ * The state of a unit of the pool; @nr: how many from there on are in the same,
+ * as seen while going along them.
+ */
+enum hs_unit_state hs_pool_state_run(struct hs_pool *pool, u32 start, u32 *nr);
+
+/* Free runs of each order. */
+void hs_pool_free_runs(struct hs_pool *pool, u32 nr_runs[BUDDY_MAX_ORDER + 1]);
+
 /* @pool: one pool, or NULL for all of them, added up. */
 void hs_pool_stat(struct hs_pool *pool, struct hs_pool_stat *stat);
 

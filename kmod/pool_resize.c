@@ -16,6 +16,7 @@
 
 #include "core/poolspec.h"
 #include "pool_resize.h"
+#include "trace.h"
 
 #define UNIT_GFP	(GFP_KERNEL | __GFP_COMP | __GFP_ZERO | __GFP_NOWARN | \
 			 __GFP_RETRY_MAYFAIL | __GFP_THISNODE)
@@ -103,11 +104,12 @@ static int units_to_look(struct hs_pool *pool)
 	return min_t(u64, room, UNITS_PER_LOOK);
 }
 
-int hs_pool_grow(struct hs_pool *pool, u64 nr, unsigned int state)
+/* @nr: set to those still wanting when it returns. */
+static int take_units(struct hs_pool *pool, u64 *nr, unsigned int state)
 {
 	int nr_now = 0;
 
-	for (; nr; nr--, nr_now--) {
+	for (; *nr; (*nr)--, nr_now--) {
 		struct page *page;
 
 		cond_resched();
@@ -126,6 +128,16 @@ int hs_pool_grow(struct hs_pool *pool, u64 nr, unsigned int state)
 		}
 	}
 	return 0;
+}
+
+int hs_pool_grow(struct hs_pool *pool, u64 nr, unsigned int state)
+{
+	u64 nr_left = nr;
+	int err = take_units(pool, &nr_left, state);
+
+	trace_hugespan_grow(pool->nid, nr - nr_left, hs_pool_nr_present(pool),
+			    err);
+	return err;
 }
 
 /* One step towards the target. Return: as hs_pool_resize(), 1: not there yet. */

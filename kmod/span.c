@@ -5,9 +5,10 @@
  * Lock order, outermost first:
  *
  *   mmap_lock              held by the core in mmap, munmap, fork and faults
+ *     owners_lock          of the list of owners
+ *       xa_lock of an owner  a spinlock: so nothing below it sleeps
+ *         pool->lock
  *     folio lock           of a unit; one at a time
- *     xa_lock of an owner  a spinlock: so nothing below it sleeps
- *       pool->lock
  *
  * The folio lock and the xa_lock are never held together. unmap_mapping_range()
  * takes i_mmap_rwsem and page table locks; it is called with none of ours.
@@ -28,6 +29,7 @@
  */
 #include <linux/atomic.h>
 #include <linux/err.h>
+#include <linux/mutex.h>
 #include <linux/slab.h>
 
 #include <linux/hugespan.h>
@@ -35,9 +37,14 @@
 #include "grant.h"
 #include "mapping.h"
 #include "span.h"
+#include "trace.h"
 
 static atomic64_t last_owner_id = ATOMIC64_INIT(0);
 static atomic64_t last_generation = ATOMIC64_INIT(0);
+
+/* All owners; the lock is held where one enters or leaves, and to look. */
+static DEFINE_MUTEX(owners_lock);
+static LIST_HEAD(owners);
 
 static void span_put(struct hs_span *span)
 {
@@ -96,9 +103,12 @@ static struct hs_span *find_span(struct hs_owner *owner, u32 unit)
 static void give_back(struct hs_owner *owner, struct hs_pool *pool, u32 start,
 		      u32 nr, bool mapped, bool may_wait)
 {
+	trace_hugespan_free(owner->id, pool->nid, start, nr);
 	hs_pool_revoke(pool, start, nr);
-	if (mapped)
+	if (mapped) {
+		trace_hugespan_zap(owner->id, pool->nid, start, nr);
 		hs_mapping_zap(owner->mapping, start, nr);
+	}
 	hs_pool_put(pool, start, nr, may_wait);
 }
 
@@ -125,7 +135,12 @@ struct hs_owner *hs_owner_create(void)
 	}
 	owner->mapping = mapping;
 	owner->id = atomic64_inc_return(&last_owner_id);
+	owner->pid = task_tgid_nr(current);
+	get_task_comm(owner->comm, current);
 	xa_init_flags(&owner->spans, XA_FLAGS_ACCOUNT);
+	mutex_lock(&owners_lock);
+	list_add_tail(&owner->link, &owners);
+	mutex_unlock(&owners_lock);
 	return owner;
 }
 
@@ -134,6 +149,9 @@ void hs_owner_destroy(struct hs_owner *owner)
 	struct hs_span *span;
 	unsigned long start;
 
+	mutex_lock(&owners_lock);
+	list_del(&owner->link);
+	mutex_unlock(&owners_lock);
 	xa_for_each(&owner->spans, start, span) {
 		xa_lock(&owner->spans);
 		leave_table(owner, span);
@@ -198,6 +216,8 @@ void hs_span_publish(struct hs_span *span)
 
 	/* The pool's counter first: once in the table, it may be freed. */
 	hs_pool_count_grant(span->pool);
+	trace_hugespan_grant(owner->id, span->pool->nid, span->start,
+			     span->nr_units);
 	xa_lock(&owner->spans);
 	enter_table(owner, span);
 	xa_unlock(&owner->spans);
@@ -296,6 +316,34 @@ int hs_span_query(struct hs_owner *owner, u32 unit, struct hs_span_view *view)
 		};
 	xa_unlock(&owner->spans);
 	return span ? 0 : -ENOENT;
+}
+
+bool hs_span_holder(u32 unit, struct hs_holder *holder)
+{
+	struct hs_owner *owner;
+	struct hs_span *span = NULL;
+
+	mutex_lock(&owners_lock);
+	list_for_each_entry(owner, &owners, link) {
+		xa_lock(&owner->spans);
+		span = find_span(owner, unit);
+		if (span) {
+			*holder = (struct hs_holder){
+				.owner_id = owner->id,
+				.pid = owner->pid,
+				.start = span->start,
+				.nr_units = span->nr_units,
+				.order = span->order,
+				.nr_mappings = span->nr_mappings,
+			};
+			memcpy(holder->comm, owner->comm, sizeof(owner->comm));
+		}
+		xa_unlock(&owner->spans);
+		if (span)
+			break;
+	}
+	mutex_unlock(&owners_lock);
+	return span;
 }
 
 struct hs_span *hs_span_map(struct hs_owner *owner, u32 unit, u32 nr,

@@ -10,7 +10,9 @@
 #ifndef HUGESPAN_SPAN_H
 #define HUGESPAN_SPAN_H
 
+#include <linux/list.h>
 #include <linux/refcount.h>
+#include <linux/sched.h>
 #include <linux/types.h>
 #include <linux/xarray.h>
 
@@ -19,6 +21,8 @@
 /**
  * struct hs_owner - an open file of the device
  * @id: unique since load
+ * @pid, @comm: who opened it
+ * @link: in the list of all owners [owners_lock, see span.c]
  * @mapping: the address space of its mappings
  * @spans: by the device unit number a span begins at. Its xa_lock is the lock
  *         of the owner: it guards the table, the counters below and the fields
@@ -28,6 +32,9 @@
  */
 struct hs_owner {
 	u64 id;
+	pid_t pid;
+	char comm[TASK_COMM_LEN];
+	struct list_head link;
 	struct address_space *mapping;
 	struct xarray spans;
 	u64 nr_spans;
@@ -116,6 +123,23 @@ struct hs_span_view {
 
 /* The span that has @unit in it. Return: 0 or -ENOENT. */
 int hs_span_query(struct hs_owner *owner, u32 unit, struct hs_span_view *view);
+
+/* Who has a granted unit, and by what span. */
+struct hs_holder {
+	u64 owner_id;
+	pid_t pid;
+	char comm[TASK_COMM_LEN];
+	u32 start;
+	u32 nr_units;
+	u32 order;
+	u32 nr_mappings;
+};
+
+/*
+ * The holder of @unit, of whatever owner. For diagnosis: looks at all of them,
+ * and sleeps. Return: false if no span has it now.
+ */
+bool hs_span_holder(u32 unit, struct hs_holder *holder);
 
 /* For mappings. */
 

@@ -323,18 +323,40 @@ int buddy_find_dirty(const struct buddy *b, u32 *unit)
 	return 0;
 }
 
-int buddy_set_zeroed(struct buddy *b, u32 unit)
+/*
+ * The free run that a unit is in, as its node and level. Return: 0, -EINVAL if
+ * there is no such unit, -ENOENT if it is not free.
+ */
+static int find_free_run(const struct buddy *b, u32 unit, u32 *node, u32 *level)
 {
-	u32 node = 1, level = b->root_level, leaf;
-
 	if (unit >= b->nr_units)
 		return -EINVAL;
-	while (!is_free_run(b, node, level)) {
-		if (!level || !b->nodes[node].runs[BUDDY_FREE])
+	*node = 1;
+	*level = b->root_level;
+	while (!is_free_run(b, *node, *level)) {
+		if (!*level || !b->nodes[*node].runs[BUDDY_FREE])
 			return -ENOENT;
-		level--;
-		node = node_of(b, unit, level);
+		(*level)--;
+		*node = node_of(b, unit, *level);
 	}
+	return 0;
+}
+
+bool buddy_is_free(const struct buddy *b, u32 unit)
+{
+	u32 node, level;
+
+	return !find_free_run(b, unit, &node, &level);
+}
+
+int buddy_set_zeroed(struct buddy *b, u32 unit)
+{
+	u32 node, level, leaf;
+	int err;
+
+	err = find_free_run(b, unit, &node, &level);
+	if (err)
+		return err;
 	if (test_bit(unit, b->zeroed))
 		return 0;
 

@@ -157,6 +157,9 @@ int buddy_find_dirty(const struct buddy *b, u32 *unit);
  */
 int buddy_set_zeroed(struct buddy *b, u32 unit);
 
+/* Is this a unit, and a free one? */
+bool buddy_is_free(const struct buddy *b, u32 unit);
+
 /**
  * buddy_was_zeroed - was this unit zeroed before it was allocated?
  *

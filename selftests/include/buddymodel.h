@@ -281,10 +281,14 @@ HELPER const char *model_compare_units(const struct buddy_model *m)
 		nr_zeroed += m->state[u] == UNIT_ZEROED;
 		if (is_head != m->is_head[u])
 			return "heads differ";
+		if (buddy_is_free(&m->b, u) != (m->state[u] != UNIT_TAKEN))
+			return "a unit is free in one and not in the other";
 		if (m->state[u] == UNIT_TAKEN &&
 		    buddy_was_zeroed(&m->b, u) != m->was_zeroed[u])
 			return "a taken unit forgot whether it was zeroed";
 	}
+	if (buddy_is_free(&m->b, m->nr))
+		return "a unit beyond the last is free";
 	if (nr_free != m->b.nr_free || nr_zeroed != m->b.nr_zeroed)
 		return "counts of units differ";
 	return NULL;
