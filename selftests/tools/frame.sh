@@ -71,7 +71,7 @@ nearest() {
 
 refusals() {
 	local command
-	for command in status doctor stat pool run help; do
+	for command in status doctor stat pool map run help; do
 		hs 2 "$command" --no-such-option
 		err_has '--no-such-option'
 		err_has "Try 'hugespan $command --help'."

@@ -34,6 +34,7 @@ struct cli_command {
 };
 
 extern const struct cli_command cmd_doctor;
+extern const struct cli_command cmd_map;
 extern const struct cli_command cmd_pool;
 extern const struct cli_command cmd_run;
 extern const struct cli_command cmd_stat;

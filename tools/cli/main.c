@@ -24,6 +24,7 @@ static const struct cli_command *const commands[] = {
 	&cmd_stat,
 	&cmd_run,
 	&cmd_pool,
+	&cmd_map,
 	&cmd_help,
 };
 
