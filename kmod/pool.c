@@ -67,7 +67,10 @@ static void quarantine_to_free(struct hs_pool *pool, u32 unit)
 	trace_hugespan_quarantine(pool->nid, pool->base + unit, false);
 }
 
-/* Absent units are allocated one by one, so this frees a whole block. */
+/*
+ * @unit is the first absent one. Absent units are allocated one by one, so this
+ * frees a whole block.
+ */
 static void absent_to_free(struct hs_pool *pool, u32 unit, struct folio *folio)
 {
 	lockdep_assert_held(&pool->lock);

@@ -220,6 +220,29 @@ pools() {
 	finds pool note '12345 requests were refused' -
 }
 
+# Of a pool that can change its size: what counts is what it was last asked for.
+sizes() {
+	local sysfs=/sys/kernel/hugespan
+	fake_root
+	put $sysfs/nr_target 0
+	fake_pool 0 0 0 0 0 -1
+	doctor
+	finds pool fail 'is empty' 'pool grow 512M'
+	put $sysfs/nr_target 128
+	fake_pool 0 128 128 0 0 7
+	doctor
+	finds pool ok '256 MiB of 256 MiB free' -
+	put $sysfs/nr_target 300
+	doctor
+	finds pool warn '256 MiB of the 600 MiB asked for' 'dmesg'
+	put $sysfs/node0/reclaimed 172
+	doctor
+	finds pool note 'short of memory' 'pool grow 344M'
+	fake_pool 0 300 128 172 0 7
+	doctor
+	finds pool ok '256 MiB of 600 MiB free' -
+}
+
 environment() {
 	fake_root
 	HUGESPAN_RETAIN=lots doctor
@@ -343,6 +366,7 @@ point 'no group' groups
 point 'a user in the group, soon in it, not in it' membership
 point 'no udev rule' udev
 point 'pools that are empty, small, used up, pinned, refusing' pools
+point 'a pool that was grown, shrunk or gave back' sizes
 point 'variables that are not valid or not known' environment
 point 'caches that have locks' rseq
 point 'no shim, or at a path that cannot be preloaded' shim

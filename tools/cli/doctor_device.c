@@ -354,21 +354,67 @@ void doctor_check_udev(struct doctor *doctor)
 		   " --name-match=hugespan", UDEV_RULE);
 }
 
-/* Of pool=, as the module was loaded: true when it got less. */
-static bool check_pool_size(struct doctor *doctor, uint64_t have)
+/*
+ * What the pool was last asked to have; of a module whose pool does not change
+ * its size, what it was loaded for. False when that is not known.
+ */
+static bool read_asked(const struct pool_info *info, uint64_t *asked)
 {
-	char value[256], why[256], a[TEXT_BYTES_MAX], b[TEXT_BYTES_MAX];
-	uint64_t asked;
+	char value[256], why[256];
+	uint64_t nr_target;
 
-	if (sys_read(value, sizeof(value),
-		     "/sys/module/hugespan/parameters/pool") ||
-	    pool_arg_check(value, &asked, why, sizeof(why)) || have >= asked)
+	if (!sys_read_u64(&nr_target, "/sys/kernel/hugespan/nr_target")) {
+		*asked = pool_bytes(info, nr_target);
+		return true;
+	}
+	return !sys_read(value, sizeof(value),
+			 "/sys/module/hugespan/parameters/pool") &&
+	       !pool_arg_check(value, asked, why, sizeof(why));
+}
+
+/* Units that memory pressure has taken from the pool since load. */
+static uint64_t nr_reclaimed(const struct pool_info *info)
+{
+	uint64_t nr, sum = 0;
+	int i;
+
+	for (i = 0; i < info->nr_nodes; i++)
+		if (!sys_read_u64(&nr, "/sys/kernel/hugespan/node%d/reclaimed",
+				  info->nodes[i].node))
+			sum += nr;
+	return sum;
+}
+
+/* True when it has less than it was asked to have. */
+static bool check_pool_size(struct doctor *doctor, const struct pool_info *info)
+{
+	uint64_t have = pool_bytes(info, info->total.nr_units), asked;
+	char a[TEXT_BYTES_MAX], b[TEXT_BYTES_MAX];
+
+	if (!read_asked(info, &asked) || have >= asked)
 		return false;
+	text_bytes(a, have);
+	text_bytes(b, asked);
+	if (nr_reclaimed(info)) {
+		doctor_find(doctor, DOCTOR_NOTE, "the pool has %s of the %s"
+			    " asked for: it gave some back when the system was"
+			    " short of memory", a, b);
+		doctor_fix(doctor, "sudo %s pool grow %juM", cli_self(),
+			   (uintmax_t)(asked - have) >> 20);
+		return true;
+	}
 	doctor_find(doctor, DOCTOR_WARN, "the pool has %s of the %s asked for;"
-		    " the kernel log has the reason", text_bytes(a, have),
-		    text_bytes(b, asked));
+		    " the kernel log has the reason", a, b);
 	doctor_fix(doctor, "sudo dmesg | grep hugespan");
 	return true;
+}
+
+static void fix_empty_pool(struct doctor *doctor)
+{
+	if (sys_exists("/sys/kernel/hugespan/nr_target"))
+		doctor_fix(doctor, "sudo %s pool grow 512M", cli_self());
+	else
+		fix_by_reloading(doctor);
 }
 
 void doctor_check_pool(struct doctor *doctor)
@@ -381,10 +427,10 @@ void doctor_check_pool(struct doctor *doctor)
 		return;
 	if (!total->nr_units) {
 		doctor_find(doctor, DOCTOR_FAIL, "the pool is empty");
-		fix_by_reloading(doctor);
+		fix_empty_pool(doctor);
 		return;
 	}
-	if (check_pool_size(doctor, pool_bytes(info, total->nr_units)))
+	if (check_pool_size(doctor, info))
 		;
 	else if (total->nr_free)
 		doctor_find(doctor, DOCTOR_OK, "%s of %s free",
