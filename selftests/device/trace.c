@@ -14,6 +14,7 @@
 
 #define TRACEFS "/sys/kernel/tracing"
 #define INSTANCE TRACEFS "/instances/hugespan-test"
+#define RECORD_NAMES TRACEFS "/options/record-cmd"
 #define TRACE_BYTES (1 << 20)
 
 FIXTURE(trace) {
@@ -22,6 +23,7 @@ FIXTURE(trace) {
 	unsigned long long owner;
 	size_t unit;
 	char *text;		/* the trace, when it was looked at last */
+	bool records_names;	/* the system, before the test */
 	int fd;
 };
 
@@ -36,6 +38,13 @@ FIXTURE_SETUP(trace)
 		SKIP_IN_SETUP("no tracefs: %s", strerror(errno));
 	}
 	rmdir(INSTANCE);
+	/*
+	 * Names of processes are not looked at. Recording them would patch the
+	 * scheduler's code while it runs, which an emulated CPU does not
+	 * always survive. An instance takes the option from the top.
+	 */
+	self->records_names = file_number(RECORD_NAMES, 0);
+	ASSERT_EQ(0, file_write(RECORD_NAMES, "0"));
 	ASSERT_EQ(0, mkdir(INSTANCE, 0700));
 	ASSERT_EQ(0, file_write(INSTANCE "/events/hugespan/enable", "1"));
 	self->fd = dev_open(O_RDWR | O_CLOEXEC);
@@ -51,6 +60,8 @@ FIXTURE_TEARDOWN(trace)
 	free(self->text);
 	close(self->fd);
 	rmdir(INSTANCE);
+	if (self->records_names)
+		EXPECT_EQ(0, file_write(RECORD_NAMES, "1"));
 	EXPECT_EQ(0, pool_size_restore(&self->size));
 	EXPECT_EQ(0, pool_watch_end(&self->watch));
 }
