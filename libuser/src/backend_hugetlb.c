@@ -9,11 +9,19 @@
  * writes is killed with SIGBUS; if the parent writes first, the kernel takes
  * the page from the child, which meets SIGBUS when it looks there.
  *
- * So where the pool has not as many free pages as the fork would share, nothing
- * is shared: the child gets a copy of the extents in ordinary pages, made just
- * before the fork. That costs the time of the copy. Objects that another thread
+ * So a fork that shares promises the child as many pages as it shares, and a
+ * mapping takes none that were promised (backend_promise.h). The pool then
+ * always has a page for every copy that parent, children and their children
+ * may still make. Where it has too few for one child more, nothing is shared
+ * with it: it gets a copy of the extents in ordinary pages, made just before
+ * the fork. That costs the time of the copy. Objects that another thread
  * writes without a lock meanwhile may be caught half-way, as they may by any
- * fork. What is left is a pool that others empty after a fork that shared.
+ * fork.
+ *
+ * What is left: processes outside the family that take pages out of the pool
+ * without a reservation of it, or shrink it, after a fork that shared; children
+ * made without fork handlers (_Fork, raw clone); and a cgroup's limit or a
+ * node's share of the pool that is smaller than what the whole pool has.
  */
 #include <errno.h>
 #include <hugespan.h>
@@ -22,6 +30,7 @@
 #include <sys/syscall.h>
 
 #include "backend_impl.h"
+#include "backend_promise.h"
 #include "sys.h"
 
 /* Pages of the default size, from /proc/meminfo. */
@@ -95,6 +104,28 @@ static int hugetlb_probe(struct hs_backend *b, char *why, size_t why_size)
 	return -EOPNOTSUPP;
 }
 
+/*
+ * Has the pool a page for every promise made? Pages that the kernel would add
+ * on demand do not count: at a fault it may find none.
+ */
+static bool holds_all_promised(void)
+{
+	struct pool pool;
+
+	return !read_pool(&pool) &&
+	       pool.nr_free >= pool.nr_reserved + hs_promise_sum();
+}
+
+static bool may_share(uint64_t nr)
+{
+	if (!hs_promise_to_child(nr))
+		return false;
+	if (holds_all_promised())
+		return true;
+	hs_promise_less_to_child(nr);
+	return false;
+}
+
 static int hugetlb_map(struct hs_backend *b, const struct hs_map_request *req,
 		       struct hs_extent *x)
 {
@@ -102,13 +133,57 @@ static int hugetlb_map(struct hs_backend *b, const struct hs_map_request *req,
 		.map_flags = MAP_HUGETLB,
 		.advice = MADV_NORMAL,
 	};
+	/* What other handlers of a fork under way map, the child shares. */
+	bool is_shared = b->forking && x->fork_mode == HS_FORK_COW;
+	uint64_t nr = x->bytes / b->unit_bytes;
+	struct hs_promise *to_me;
+	int err = -ENOMEM;
 
-	return hs_anon_map(b, req, x, &kind);
+	if (is_shared)
+		hs_promises_found();
+	if (!hs_promises_founded())
+		return hs_anon_map(b, req, x, &kind);
+	/* Until the kernel has reserved them. */
+	to_me = hs_promise_make(nr);
+	if (!to_me)
+		return -ENOMEM;
+	if (is_shared ? may_share(nr) :
+	    hs_promise_sum() == nr || holds_all_promised()) {
+		err = hs_anon_map(b, req, x, &kind);
+		if (err && is_shared)
+			hs_promise_less_to_child(nr);
+	}
+	hs_promise_drop(to_me);
+	return err;
 }
 
 static bool is_shared_by_fork(const struct hs_extent *x)
 {
 	return x->fork_mode == HS_FORK_COW && !x->is_copied;
+}
+
+/* So many bytes of it were given back. */
+static void promise_less(struct hs_backend *b, const struct hs_extent *x,
+			 size_t bytes)
+{
+	if (x->inherited && is_shared_by_fork(x))
+		hs_promise_less_to_me(bytes / b->unit_bytes);
+}
+
+static void hugetlb_unmap(struct hs_backend *b, struct hs_extent *x)
+{
+	hs_anon_unmap(b, x);
+	promise_less(b, x, x->bytes);
+}
+
+static int hugetlb_trim(struct hs_backend *b, struct hs_extent *x,
+			size_t keep_bytes)
+{
+	int err = hs_anon_trim(b, x, keep_bytes);
+
+	if (!err)
+		promise_less(b, x, x->bytes - keep_bytes);
+	return err;
 }
 
 /* Units that a child would share until one side writes. */
@@ -150,10 +225,12 @@ static void warn_of_sharing(const struct hs_extent *x)
 static void hugetlb_fork_prepare(struct hs_backend *b)
 {
 	struct hs_list *pos;
-	struct pool pool;
 	uint64_t need = nr_cow_units(b);
 
-	if (!need || (!read_pool(&pool) && nr_available(&pool) >= need))
+	/* Also without extents: the child's will be of the family. */
+	if (need || b->usable)
+		hs_promises_found();
+	if (!need || may_share(need))
 		return;
 	hs_list_for_each(pos, &b->extents) {
 		struct hs_extent *x = hs_container(pos, struct hs_extent, link);
@@ -167,6 +244,7 @@ static void hugetlb_fork_parent(struct hs_backend *b)
 {
 	struct hs_list *pos;
 
+	hs_promise_fork_parent();
 	hs_list_for_each(pos, &b->extents) {
 		struct hs_extent *x = hs_container(pos, struct hs_extent, link);
 
@@ -182,6 +260,7 @@ static void hugetlb_fork_child(struct hs_backend *b)
 {
 	struct hs_list *pos;
 
+	hs_promise_fork_child();
 	hs_list_for_each(pos, &b->extents) {
 		struct hs_extent *x = hs_container(pos, struct hs_extent, link);
 		long at;
@@ -205,8 +284,8 @@ const struct hs_backend_ops hs_hugetlb_ops = {
 	.map = hugetlb_map,
 	.populate = hs_anon_populate,
 	.populate_if_strict = true,	/* the reservation is of all nodes */
-	.unmap = hs_anon_unmap,
-	.trim = hs_anon_trim,
+	.unmap = hugetlb_unmap,
+	.trim = hugetlb_trim,
 	.fork_prepare = hugetlb_fork_prepare,
 	.fork_parent = hugetlb_fork_parent,
 	.fork_child = hugetlb_fork_child,

@@ -21,6 +21,7 @@
 #include "child.h"
 #include "device.h"
 #include "fault.h"
+#include "forkhandlers.h"
 #include "options.h"
 #include "pattern.h"
 #include "procfs.h"
@@ -54,36 +55,6 @@ FIXTURE_TEARDOWN(device)
 static long taken(struct pool_watch *pool)
 {
 	return pool_granted(pool) - (long)pool->before.out_nr_granted;
-}
-
-static int map(struct hs_backend *b, size_t bytes, int fork_mode,
-	       struct hs_extent *x)
-{
-	const struct hs_map_request req = {
-		.bytes = bytes, .node = -1, .fork_mode = (uint8_t)fork_mode,
-	};
-
-	return hs_backend_map(b, &req, x);
-}
-
-static pid_t fork_with_handlers(void)
-{
-	pid_t parent = getpid(), pid;
-
-	hs_backends_fork_prepare();
-	hs_lock_fork_begin();
-	pid = _Fork();
-	if (pid == 0) {
-		hs_backends_fork_child();
-		hs_lock_fork_end();
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		if (getppid() != parent)
-			_exit(1);
-		return 0;
-	}
-	hs_lock_fork_end();
-	hs_backends_fork_parent();
-	return pid;
 }
 
 /* A grant is 2^k units; what is beyond the request goes back at once. */

@@ -7,9 +7,6 @@
  * when the parent frees them or the other way round, units that never come
  * back because a child once saw them, and a fork in one thread that catches
  * another half-way through a map.
- *
- * The backends' handlers are called here as fork.c calls them, and the fork is
- * made with _Fork(), which calls none.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -22,6 +19,7 @@
 #include "backends.h"
 #include "child.h"
 #include "fault.h"
+#include "forkhandlers.h"
 #include "pattern.h"
 #include "procfs.h"
 
@@ -45,47 +43,6 @@ FIXTURE_TEARDOWN(fork)
 {
 	EXPECT_EQ(0, self->b->nr_mapped);
 	line_close(&self->line);
-}
-
-static void prepare(void)
-{
-	hs_backends_fork_prepare();
-	hs_lock_fork_begin();
-}
-
-/* The second half of a fork that prepare() began. */
-static pid_t fork_prepared(void)
-{
-	pid_t parent = getpid();
-	pid_t pid = _Fork();
-
-	if (pid == 0) {
-		hs_backends_fork_child();
-		hs_lock_fork_end();
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		if (getppid() != parent)
-			_exit(1);
-		return 0;
-	}
-	hs_lock_fork_end();
-	hs_backends_fork_parent();
-	return pid;
-}
-
-static pid_t fork_with_handlers(void)
-{
-	prepare();
-	return fork_prepared();
-}
-
-static int map(struct hs_backend *b, size_t bytes, int fork_mode,
-	       struct hs_extent *x)
-{
-	const struct hs_map_request req = {
-		.bytes = bytes, .node = -1, .fork_mode = (uint8_t)fork_mode,
-	};
-
-	return hs_backend_map(b, &req, x);
 }
 
 enum { PARENT_FIRST = 1, PARENT_SECOND = 2, CHILD = 3, GRANDCHILD = 4 };
@@ -499,8 +456,6 @@ TEST_F(fork, storm)
 	pthread_t threads[2];
 	void *fault;
 
-	if (variant->id == HS_BACKEND_HUGETLB)
-		SKIP(return, "a child's writes may exhaust the hugetlb pool (SIGBUS): see backend_hugetlb.c");
 	for (int i = 0; i < 2; i++) {
 		s[i].b = self->b;
 		s[i].seed = seed + (uint64_t)i;
