@@ -44,9 +44,14 @@ static bool probe_locked(struct hs_backend *b)
 
 bool hs_backend_probe(struct hs_backend *b)
 {
+	bool was_usable, is_usable_now;
+
 	hs_options_load();
 	HS_GUARD(&b->lock);
-	return probe_locked(b);
+	was_usable = b->usable;
+	is_usable_now = probe_locked(b);
+	b->usable |= was_usable;
+	return is_usable_now;
 }
 
 static bool is_usable(struct hs_backend *b)

@@ -88,7 +88,7 @@ struct hs_backend_ops {
 struct hs_backend {
 	const struct hs_backend_ops *ops;
 	struct hs_lock lock;
-	bool usable;		/* as of the last probe */
+	bool usable;		/* by a probe, and no use has failed since */
 	bool forking;		/* between fork_prepare and its end */
 	char why[160];		/* why not usable */
 	size_t unit_bytes;
@@ -108,7 +108,10 @@ struct hs_backend {
 
 /* The one instance of each backend, by enum hs_backend_id. */
 struct hs_backend *hs_backend_get(int id);
-/* Look again whether it is usable now: fills usable, why and unit_bytes. */
+/*
+ * Look again whether it is usable now; if not, why says so. For whoever asks:
+ * one that was usable goes on serving whatever the answer.
+ */
 bool hs_backend_probe(struct hs_backend *b);
 /*
  * The backend for a wish (an id or HS_BACKEND_AUTO): 0 with *out, -EOPNOTSUPP,

@@ -106,6 +106,31 @@ TEST(agrees_with_allocations)
 	}
 }
 
+/*
+ * A status is a look, and changes nothing: a backend that serves goes on to,
+ * even if a program that starts now would not choose it.
+ */
+TEST(asking_changes_nothing)
+{
+	struct hs_status st = { .struct_size = sizeof(st) };
+	struct hs_span_options opt = {
+		.struct_size = sizeof(opt), .backend = HS_BACKEND_THP,
+		.node = -1, .fork_mode = HS_FORK_COW,
+	};
+	struct hs_span *before, *after;
+
+	if (hs_span_alloc(1, &opt, &before))
+		SKIP(return, "no transparent huge pages here");
+	ASSERT_EQ(0, prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0));
+	ASSERT_EQ(0, hs_status(&st));
+	EXPECT_EQ(0, st.backends[HS_BACKEND_THP].usable);
+	EXPECT_NE(NULL, strstr(st.backends[HS_BACKEND_THP].reason,
+			       "PR_SET_THP_DISABLE"));
+	ASSERT_EQ(0, hs_span_alloc(1, &opt, &after));
+	hs_span_free(after);
+	hs_span_free(before);
+}
+
 /* ---- a process of its own for each HUGESPAN_BACKEND ------------------------ */
 
 #define SHOW_ARGUMENT "--show-status"
