@@ -257,6 +257,9 @@ static int map_from(struct hs_pageheap *ph, struct hs_backend *b,
 			return -ENOMEM;
 	}
 	err = hs_backend_map(b, &req, extent);
+	/* A pool that is empty may be so because of what we keep for later. */
+	if (err == -ENOMEM && hs_pageheap_release(ph, 0))
+		err = hs_backend_map(b, &req, extent);
 	if (err)
 		unreserve_bytes(ph, req.bytes);
 	return err;

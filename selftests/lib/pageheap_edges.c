@@ -84,7 +84,8 @@ TEST(extents_never_join)
 	ASSERT_SOUND();
 	EXPECT_EQ(FAKE_UNITS * FAKE_UNIT_BYTES, ph.idle_bytes);
 	/* One page more than a unit is not to be had from two. */
-	EXPECT_EQ(NULL, alloc(FAKE_UNIT_PAGES + 1, HS_PAGE_BYTES));
+	EXPECT_EQ(NULL, hs_pagebins_best_fit(&ph.bins, FAKE_UNIT_PAGES + 1,
+					     HS_PAGE_BYTES));
 	EXPECT_EQ(3 * FAKE_UNIT_BYTES, hs_pageheap_release(&ph, (FAKE_UNITS - 3) *
 							 FAKE_UNIT_BYTES));
 	EXPECT_EQ(0, hs_pageheap_release(&ph, SIZE_MAX));
@@ -289,6 +290,36 @@ TEST(idle_units_make_room_under_the_limit)
 	EXPECT_EQ(NULL, alloc(SIZE_MAX >> HS_PAGE_SHIFT, HS_PAGE_BYTES));
 	ASSERT_SOUND();
 	EXPECT_EQ(ph.limit_bytes, ph.mapped_peak_bytes);
+}
+
+/* ---- an empty pool ------------------------------------------------------- */
+
+/*
+ * A heap that keeps idle units must not be refused others for want of them;
+ * what is in use stays, and without anything idle there is no second try.
+ */
+TEST(idle_units_make_room_in_the_backend)
+{
+	struct hs_run *used, *idle;
+
+	start(FAKE_UNITS);
+	used = alloc(1, HS_PAGE_BYTES);
+	idle = alloc((FAKE_UNITS - 1) / 2 * FAKE_UNIT_PAGES, HS_PAGE_BYTES);
+	ASSERT_TRUE(used && idle);
+	hs_pageheap_free(&ph, idle);
+	EXPECT_LT(0, ph.idle_bytes);
+	/* More than is idle; the backend has too little while we keep that. */
+	fake.fail = 1;
+	EXPECT_NE(NULL, alloc((FAKE_UNITS - 1) / 2 * FAKE_UNIT_PAGES + 1,
+			      HS_PAGE_BYTES));
+	EXPECT_EQ(4, fake.nr_maps);
+	EXPECT_EQ(1, fake.nr_unmaps);
+	ASSERT_SOUND();
+	EXPECT_EQ(fake.mapped_bytes, ph.mapped_bytes);
+	EXPECT_EQ(NULL, alloc(FAKE_PAGES, HS_PAGE_BYTES));
+	EXPECT_EQ(5, fake.nr_maps);
+	EXPECT_EQ(1, fake.nr_unmaps);
+	ASSERT_SOUND();
 }
 
 /* ---- lengths that do not fit --------------------------------------------- */
