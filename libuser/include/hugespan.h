@@ -50,7 +50,10 @@ void *hs_realloc(void *ptr, size_t size) HS_ATTR(alloc_size(2));
 void *hs_reallocarray(void *ptr, size_t nmemb, size_t size)
 	HS_ATTR(alloc_size(2, 3));
 void hs_free(void *ptr);
-/* The size given to the allocation is known: no look-up is needed. */
+/*
+ * As hs_free: the size is what was asked for at the allocation, a promise that
+ * is neither needed nor checked.
+ */
 void hs_free_sized(void *ptr, size_t size);
 void hs_free_aligned_sized(void *ptr, size_t alignment, size_t size);
 /* As glibc's memalign: an alignment that is no power of two is rounded up. */
@@ -103,7 +106,8 @@ int hs_status(struct hs_status *st);
 /*
  * One snapshot of the default heap. Counters are read without stopping other
  * threads, each exact at its moment. Invariant when nothing else runs:
- *   mapped_bytes = in_use_bytes + cached_bytes + free_bytes + slack_bytes
+ *   mapped_bytes = in_use_bytes + cpu_cached_bytes + transfer_cached_bytes +
+ *		    central_free_bytes + page_free_bytes + slack_bytes
  */
 struct hs_stats {
 	size_t struct_size;	/* set by the caller: sizeof(struct hs_stats) */
@@ -119,7 +123,7 @@ struct hs_stats {
 	uint64_t nr_units;	/* mapped_bytes in units of the backend */
 	uint64_t nr_units_mapped_total;	/* taken since start */
 	uint64_t nr_units_returned_total; /* given back since start */
-	uint64_t nr_backend_refusals;	/* the backend said no */
+	uint64_t nr_backend_refusals;	/* requests refused, of whatever size */
 	uint64_t nr_fallback_units;	/* served by a lesser backend instead */
 	uint64_t nr_forks;	/* forks seen by the atfork handlers */
 	uint64_t nr_units_remapped;	/* made private at a fork */

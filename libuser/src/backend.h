@@ -8,8 +8,8 @@
  * Everything above this layer is the same on every backend. Only
  * backend_device.c knows the kernel interface.
  *
- * Fork. The forking thread calls hs_backend_fork_prepare() on each backend
- * with all locks above held; then _parent() or _child(). After it:
+ * Fork. The forking thread calls hs_backends_fork_prepare() with all locks
+ * above held; then _parent() or _child(). After it:
  *   SHARE     as it was; COW: neither sees the other's writes;
  *   DONTFORK  the child has nothing there; WIPE: the child has zeroes there.
  * The extents of COW that a child inherits are marked so; unmapping them

@@ -4,7 +4,7 @@
  * handlers and after a fork in any thread.
  *
  * Fork. The prepare handler takes every lock of the library in rank order
- * (hs_fork.c) and then calls hs_lock_fork_begin(): from there until
+ * (fork.c) and then calls hs_lock_fork_begin(): from there until
  * hs_lock_fork_end() the forking thread may enter the allocator again, from
  * other libraries' atfork handlers: its lock and unlock calls do nothing,
  * because it holds all of them. The thread is told by its thread pointer,

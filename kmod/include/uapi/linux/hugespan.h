@@ -42,10 +42,11 @@
  *               of memory
  *   EAGAIN      HUGESPAN_ALLOC_NOWAIT was asked for and the grant would have
  *               had to wait (zeroing)
- *   EDQUOT      a quota of the owner would be exceeded
+ *   EDQUOT      a quota of the owner would be exceeded; reserved, there are no
+ *               quotas yet
  *   EBUSY       the span is mapped and the command needs it not to be
  *   EINTR       a signal came while the command waited; nothing was changed
- *   ENODEV      the module is going away
+ *   ENODEV      from open(2) alone: the module is going away
  *
  * mmap(2) on the device:
  *   EINVAL      offset or length is not a multiple of the unit, or the range
@@ -81,7 +82,8 @@
  * COW       writes of either are invisible to the other. The kernel gives a
  *           child only MAP_PRIVATE mappings of such a span; a MAP_SHARED one
  *           is not inherited. Who wants the child to see the content remaps
- *           the span MAP_PRIVATE | MAP_FIXED before the fork.
+ *           the span MAP_PRIVATE before the fork: with MAP_FIXED in its
+ *           place, but see HUGESPAN_ALLOC_FREE_ON_UNMAP for spans of that.
  * DONTFORK  the child has no mapping of the span.
  * WIPE      as DONTFORK for the kernel; the library puts zero-filled memory
  *           at the same address in the child.
