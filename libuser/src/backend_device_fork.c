@@ -17,7 +17,10 @@
  *
  * The child's file. A child has an open file of its own, made before the fork
  * so that it serves even after the child drops its privileges. Spans granted
- * to the parent's file are not the child's to trim.
+ * to the parent's file are not the child's to trim. Where no other could be
+ * opened (the parent dropped its own privileges), the child goes on with the
+ * file it inherited: what both are granted counts as one owner's, and still
+ * goes back by FREE_ON_UNMAP when the last mapping does.
  *
  * Children made without fork handlers (_Fork, raw clone) have no mapping of
  * extents that were never made private.
@@ -146,10 +149,8 @@ void hs_device_fork_prepare(struct hs_backend *b)
 		prepare_extent(b, hs_container(pos, struct hs_extent, link),
 			       fd_is_ours);
 	if (hs_device_open(b, &b->next_fd, &b->next_owner_id, b->why,
-			   sizeof(b->why))) {
+			   sizeof(b->why)))
 		b->next_fd = -1;
-		b->next_owner_id = 0;
-	}
 }
 
 void hs_device_fork_parent(struct hs_backend *b)
@@ -170,6 +171,8 @@ void hs_device_fork_child(struct hs_backend *b)
 		if (x->fork_mode == HS_FORK_COW && !x->is_private)
 			hs_anon_seal(x);
 	}
+	if (b->next_fd < 0)
+		return;
 	if (hs_device_fd_is_ours(b->fd, b->owner_id))
 		hs_sys_close(b->fd);
 	b->fd = b->next_fd;

@@ -387,7 +387,7 @@ TEST_F(device, threaded_fork_after_descriptor_closed)
 /*
  * Rationale: prefork servers open the device as root and serve as nobody. The
  * child's file is made before the fork; its own children, forked without the
- * right to open the device, are told what to do.
+ * right to open the device, go on with the child's file.
  */
 TEST_F(device, child_without_privileges)
 {
@@ -409,15 +409,62 @@ TEST_F(device, child_without_privileges)
 		if (pid == 0) {
 			CHILD_CHECK(pattern_differs(mine.base, mine.bytes,
 						    3) < 0);
-			CHILD_CHECK(map(self->b, self->unit, HS_FORK_COW,
-					&own) == -EOPNOTSUPP);
-			CHILD_CHECK(strstr(self->b->why, "usermod"));
-			CHILD_CHECK(!self->b->usable);
+			CHILD_CHECK(!map(self->b, self->unit, HS_FORK_COW,
+					 &own));
+			CHILD_CHECK(taken(&self->pool) == 3);
+			CHILD_CHECK(self->b->nr_fd_lost == 0);
+			pattern_fill(own.base, own.bytes, 4);
+			hs_backend_unmap(&own);
+			CHILD_CHECK(!pool_settle(&self->pool,
+				self->pool.before.out_nr_granted + 2));
+			/* What it does not give back goes with it. */
+			CHILD_CHECK(!map(self->b, self->unit, HS_FORK_COW,
+					 &own));
 			_exit(0);
 		}
 		CHILD_CHECK(child_wait(pid) == 0);
+		CHILD_CHECK(!pool_settle(&self->pool,
+					 self->pool.before.out_nr_granted + 2));
+		CHILD_CHECK(pattern_differs(mine.base, mine.bytes, 3) < 0);
 		/* The child itself still can. */
 		CHILD_CHECK(!map(self->b, self->unit, HS_FORK_COW, &own));
+		_exit(0);
+	}
+	EXPECT_EQ(0, child_wait(pid));
+	hs_backend_unmap(&x);
+}
+
+/*
+ * The same in a program that dropped its privileges itself, as daemons do: one
+ * that lost the file, too, has none to hand on and says why.
+ */
+TEST_F(device, children_of_a_process_without_privileges)
+{
+	struct hs_extent x;
+	pid_t pid;
+
+	if (geteuid())
+		SKIP(return, "only root can become somebody else");
+	ASSERT_EQ(0, map(self->b, self->unit, HS_FORK_COW, &x));
+	ASSERT_TRUE(!setgid(65534) && !setuid(65534));
+	pid = fork_with_handlers();
+	if (pid == 0) {
+		struct hs_extent own;
+
+		CHILD_CHECK(!map(self->b, self->unit, HS_FORK_COW, &own));
+		pattern_fill(own.base, own.bytes, 4);
+		_exit(0);
+	}
+	EXPECT_EQ(0, child_wait(pid));
+	ASSERT_EQ(0, close(self->b->fd));
+	pid = fork_with_handlers();
+	if (pid == 0) {
+		struct hs_extent own;
+
+		CHILD_CHECK(map(self->b, self->unit, HS_FORK_COW, &own) ==
+			    -EOPNOTSUPP);
+		CHILD_CHECK(strstr(self->b->why, "usermod"));
+		CHILD_CHECK(!self->b->usable);
 		_exit(0);
 	}
 	EXPECT_EQ(0, child_wait(pid));
@@ -450,11 +497,14 @@ TEST_F(device, descriptors_do_not_pile_up)
 	}
 }
 
-/* No descriptor left for the child's file: the fork is none the worse. */
+/*
+ * No descriptor left for a file of the child's own: the fork is none the worse,
+ * and the child goes on with its parent's.
+ */
 TEST_F(device, fork_without_a_descriptor_left)
 {
 	struct rlimit limit, few;
-	struct hs_extent x, mine;
+	struct hs_extent x, mine, more;
 	pid_t pid;
 
 	ASSERT_EQ(0, map(self->b, self->unit, HS_FORK_COW, &x));
@@ -466,12 +516,14 @@ TEST_F(device, fork_without_a_descriptor_left)
 	pid = fork_with_handlers();
 	if (pid == 0) {
 		CHILD_CHECK(pattern_differs(x.base, x.bytes, 1) < 0);
-		CHILD_CHECK(map(self->b, self->unit, HS_FORK_COW, &mine) ==
+		CHILD_CHECK(!map(self->b, self->unit, HS_FORK_COW, &mine));
+		CHILD_CHECK(!close(self->b->fd));
+		CHILD_CHECK(map(self->b, self->unit, HS_FORK_COW, &more) ==
 			    -EOPNOTSUPP);
 		CHILD_CHECK(strstr(self->b->why, "ulimit -n"));
 		/* And where it passes, the device is found again. */
 		CHILD_CHECK(!setrlimit(RLIMIT_NOFILE, &limit));
-		CHILD_CHECK(!map(self->b, self->unit, HS_FORK_COW, &mine));
+		CHILD_CHECK(!map(self->b, self->unit, HS_FORK_COW, &more));
 		_exit(0);
 	}
 	EXPECT_EQ(0, child_wait(pid));
