@@ -42,6 +42,8 @@ LIB_VARIANTS = {
     "plain": {"HUGESPAN_BACKEND": "plain"},
     "no-rseq": {"HUGESPAN_RSEQ": "0"},
 }
+# What a test says that chooses its backends itself.
+OWN_BACKENDS = re.compile(r"\bBACKEND_VARIANTS\(|\bhs_backend_select\(")
 # Not "auto": who reserves hugetlb pages on this machine would change the test.
 HOST_BACKENDS = ("thp", "plain")
 SANITIZERS = {
@@ -146,7 +148,7 @@ def by_environment(path):
     library.
     """
     source = TOP / "selftests" / path.parent.name / f"{path.name}.c"
-    if source.exists() and "BACKEND_VARIANTS(" in source.read_text():
+    if source.exists() and OWN_BACKENDS.search(source.read_text()):
         return False
     symbols = path.read_bytes()
     return path.parent.name != "lib" or \
@@ -155,6 +157,13 @@ def by_environment(path):
 
 def host_name(path):
     return f"{path.parent.name}/{path.name}"
+
+
+def sanitizer_env(path):
+    """These run side by side: one that has filled the pool of hugetlb pages for
+    itself must not lose some to another that takes whatever is best."""
+    backend = {"HUGESPAN_BACKEND": "thp"} if by_environment(path) else {}
+    return {**SANITIZERS, **backend}
 
 
 def host_steps(args):
@@ -167,8 +176,8 @@ def host_steps(args):
             job(f"host/{host_name(path)}@{variant}", [path], env=env)
             for path in library_tests() if not env or by_environment(path)])
     yield Step("core and library tests with ASan and UBSan", width=args.jobs,
-               jobs=[job(f"san/{host_name(path)}", [path], env=SANITIZERS,
-                         timeout_s=1200)
+               jobs=[job(f"san/{host_name(path)}", [path],
+                         env=sanitizer_env(path), timeout_s=1200)
                      for name, programs in test_folders(
                          TOP / "build-san/selftests").items()
                      if name not in ("device", "fuzz") for path in programs])
