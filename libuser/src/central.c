@@ -17,6 +17,12 @@ struct central {
 
 static struct central centrals[HS_NR_CLASSES];
 
+/* Added to with the lock of the class, so that a forked child's are right. */
+static struct {
+	uint64_t taken_bytes __attribute__((aligned(64)));
+	uint64_t put_bytes __attribute__((aligned(64)));
+} traffic;
+
 static unsigned int occupancy_of(const struct hs_run *run)
 {
 	return 31 - __builtin_clz(run->nr_free);
@@ -149,6 +155,8 @@ unsigned int hs_central_take(unsigned int size_class, void **out,
 		taken += got;
 		rank_run(central, run);
 	}
+	__atomic_fetch_add(&traffic.taken_bytes, (uint64_t)taken * size,
+			   __ATOMIC_RELAXED);
 	return taken;
 }
 
@@ -181,6 +189,8 @@ void hs_central_put(unsigned int size_class, void *const *objs, unsigned int n)
 			rank_run(central, run);
 		}
 	}
+	__atomic_fetch_add(&traffic.put_bytes, (uint64_t)n * sc->size,
+			   __ATOMIC_RELAXED);
 	hs_unlock(&central->lock);
 	hs_list_for_each_safe(pos, tmp, &whole) {
 		hs_list_del(pos);
@@ -204,6 +214,20 @@ void hs_central_count(unsigned int size_class, struct hs_central_counts *out)
 
 	HS_GUARD(&central->lock);
 	*out = central->counts;
+}
+
+uint64_t hs_central_out_bytes(void)
+{
+	uint64_t put = __atomic_load_n(&traffic.put_bytes, __ATOMIC_ACQUIRE);
+	uint64_t taken = hs_central_taken_bytes();
+
+	/* Whatever was put when we looked had been taken before. */
+	return taken > put ? taken - put : 0;
+}
+
+uint64_t hs_central_taken_bytes(void)
+{
+	return __atomic_load_n(&traffic.taken_bytes, __ATOMIC_RELAXED);
 }
 
 void hs_central_init(void)

@@ -36,6 +36,13 @@ void hs_central_put(unsigned int size_class, void *const *objs, unsigned int n);
 void hs_central_check_in_use(unsigned int size_class, const void *ptr);
 void hs_central_count(unsigned int size_class, struct hs_central_counts *out);
 
+/*
+ * Bytes of objects with the program or in a cache above, and of all that were
+ * ever taken. Exact at their moment, read without a lock.
+ */
+uint64_t hs_central_out_bytes(void);
+uint64_t hs_central_taken_bytes(void);
+
 void hs_central_fork_prepare(void);
 void hs_central_fork_parent(void);
 void hs_central_fork_child(void);

@@ -14,7 +14,6 @@
 #include <errno.h>
 #include <linux/membarrier.h>
 #include <sched.h>
-#include <stdbool.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -40,6 +39,7 @@ static struct cpu cpus[HS_MAX_CPUS];
 static unsigned int nr_cpus;		/* one past the highest CPU with a slab */
 static enum hs_cache_mode mode = HS_CACHE_OFF;
 static const char *mode_reason = "not started yet";
+static enum hs_sparing sparing;		/* set and read without a lock: a hint */
 static bool can_drain;			/* membarrier reaches rseq sections */
 
 /* glibc 2.35 and newer; elsewhere these are NULL. */
@@ -250,9 +250,10 @@ static void grow_capacity(struct cpu *cpu, unsigned int c)
 
 /*
  * How many objects of the class to move at a time on the CPU we are on, after
- * letting the class grow there. 0: there is no cache here.
+ * letting the class grow there, from nothing only if may_open. 0: there is no
+ * cache here.
  */
-static unsigned int prepare_move(unsigned int c)
+static unsigned int prepare_move(unsigned int c, bool may_open)
 {
 	struct cpu *cpu = current_cpu();
 	unsigned int n;
@@ -260,7 +261,8 @@ static unsigned int prepare_move(unsigned int c)
 	if (!cpu || (!has_slab(cpu) && !make_slab(cpu)))
 		return 0;
 	HS_GUARD(&cpu->lock);
-	grow_capacity(cpu, c);
+	if (may_open || capacity(cpu, c))
+		grow_capacity(cpu, c);
 	n = (capacity(cpu, c) + 1) / 2;
 	return n < hs_size_classes[c].batch ? n : hs_size_classes[c].batch;
 }
@@ -277,7 +279,7 @@ void *hs_cpu_alloc_slow(unsigned int size_class)
 		if (objs[0])
 			return objs[0];
 	}
-	n = mode == HS_CACHE_OFF ? 0 : prepare_move(size_class);
+	n = mode == HS_CACHE_OFF ? 0 : prepare_move(size_class, true);
 	if (!n)
 		return hs_central_take(size_class, objs, 1) ? objs[0] : NULL;
 	n = hs_transfer_take(size_class, objs, n);
@@ -318,7 +320,7 @@ void hs_cpu_free_slow(unsigned int size_class, void *ptr, enum hs_push outcome)
 		check_freed_twice(size_class, ptr);
 	if (mode == HS_CACHE_LOCKED && cache_push(size_class, ptr))
 		return;
-	n = prepare_move(size_class);
+	n = prepare_move(size_class, hs_cpu_sparing() < HS_SPARE_CLOSED);
 	if (n && cache_push(size_class, ptr))
 		return;
 	/* Full: move the warm end of the stack on, this object with it. */
@@ -328,7 +330,20 @@ void hs_cpu_free_slow(unsigned int size_class, void *ptr, enum hs_push outcome)
 			break;
 	}
 	objs[i++] = ptr;
-	hs_transfer_put(size_class, objs, i);
+	if (hs_cpu_sparing())
+		hs_central_put(size_class, objs, i);
+	else
+		hs_transfer_put(size_class, objs, i);
+}
+
+void hs_cpu_set_sparing(enum hs_sparing now)
+{
+	__atomic_store_n(&sparing, now, __ATOMIC_RELAXED);
+}
+
+enum hs_sparing hs_cpu_sparing(void)
+{
+	return __atomic_load_n(&sparing, __ATOMIC_RELAXED);
 }
 
 /* ---- all CPUs ------------------------------------------------------------ */

@@ -17,6 +17,7 @@
 #ifndef HS_CPUCACHE_H
 #define HS_CPUCACHE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -74,6 +75,14 @@ void hs_cpu_free_slow(unsigned int size_class, void *ptr, enum hs_push outcome);
 /* All cached objects to the central lists. Returns -EOPNOTSUPP where the
  * kernel cannot stop the fast paths of other CPUs (membarrier). */
 int hs_cpu_drain(void);
+/*
+ * Sparing, so that nothing pins its unit: what does not fit into a CPU's cache
+ * goes straight to the central lists (CENTRAL); and what is freed on a CPU that
+ * has no room for the class does not make room (CLOSED). Allocating does.
+ */
+enum hs_sparing { HS_SPARE_NOT, HS_SPARE_CENTRAL, HS_SPARE_CLOSED };
+void hs_cpu_set_sparing(enum hs_sparing sparing);
+enum hs_sparing hs_cpu_sparing(void);
 /* Objects of the class in all slabs. */
 uint64_t hs_cpu_count(unsigned int size_class);
 

@@ -28,6 +28,7 @@
 #include "span.h"
 #include "sys.h"
 #include "transfer.h"
+#include "trim.h"
 
 uint64_t hs_nr_forks;
 
@@ -65,6 +66,7 @@ void hs_fork_child(void)
 	hs_central_fork_child();
 	hs_transfer_fork_child();
 	hs_cpu_fork_child();
+	hs_trim_fork_child();
 	hs_lock_fork_end();
 }
 

@@ -13,6 +13,7 @@
 #include "pageheap.h"
 #include "sys.h"
 #include "transfer.h"
+#include "trim.h"
 
 static struct hs_lock start_lock;	/* outermost: guards the start */
 static int start_error;			/* of the start, once it is done */
@@ -137,6 +138,14 @@ void *hs_heap_alloc_zeroed(size_t size)
 HS_NOINLINE void hs_heap_free_slow(void *ptr)
 {
 	hs_pageheap_free(&hs_pageheap, large_run(ptr, "free"));
+	hs_trim_check();
+}
+
+HS_NOINLINE void hs_heap_free_uncached(unsigned int size_class, void *ptr,
+				       enum hs_push outcome)
+{
+	hs_cpu_free_slow(size_class, ptr, outcome);
+	hs_trim_check();
 }
 
 size_t hs_heap_usable(const void *ptr)

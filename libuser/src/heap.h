@@ -22,6 +22,9 @@ void *hs_heap_alloc_slow(size_t size);
 void *hs_heap_alloc_zeroed(size_t size);
 void *hs_heap_alloc_aligned(size_t size, size_t align);
 void hs_heap_free_slow(void *ptr);
+/* The CPU's cache did not take it; outcome: what hs_cpu_push said. */
+void hs_heap_free_uncached(unsigned int size_class, void *ptr,
+			   enum hs_push outcome);
 /* Bytes usable at ptr, which is in use; aborts if it is not ours. */
 size_t hs_heap_usable(const void *ptr);
 /* Can ptr serve size bytes where it is? Then it does. */
@@ -55,7 +58,7 @@ static inline void hs_heap_free(void *ptr)
 	}
 	outcome = hs_cpu_push(c, ptr);
 	if (__builtin_expect(outcome != HS_PUSH_DONE, 0))
-		hs_cpu_free_slow(c, ptr, outcome);
+		hs_heap_free_uncached(c, ptr, outcome);
 }
 
 /* Fork: every lock of the library, in rank order. register: once, by the thread

@@ -44,6 +44,10 @@
 	X("RETAIN", "retain", parse_retain,				\
 	  "bytes, with K, M or G", "8M",				\
 	  "Free units kept for reuse before more go back.")		\
+	X("TRIM", "trim", parse_trim,					\
+	  "0|1", "1",							\
+	  "1 drains the caches and gives units back when the memory in "	\
+	  "use has fallen to half; 0 leaves what the caches pin.")	\
 	X("CPU_CACHE", "cpu-cache", parse_cpu_cache,			\
 	  "bytes, with K, M or G", "1536K",				\
 	  "Free objects kept per CPU, at most.")			\
@@ -214,6 +218,11 @@ static int parse_populate(const char *s, struct hs_options *o)
 static int parse_retain(const char *s, struct hs_options *o)
 {
 	return parse_size(s, &o->retain_bytes);
+}
+
+static int parse_trim(const char *s, struct hs_options *o)
+{
+	return parse_bool(s, &o->trim);
 }
 
 static int parse_cpu_cache(const char *s, struct hs_options *o)

@@ -25,6 +25,7 @@ struct hs_options {
 	bool populate;		/* HUGESPAN_POPULATE: map pages when taken */
 	bool populate_auto;	/* it is "auto": on device and hugetlb only */
 	size_t retain_bytes;	/* HUGESPAN_RETAIN: free units kept; 8M */
+	bool trim;		/* HUGESPAN_TRIM: give memory back unasked */
 	size_t cpu_cache_bytes;	/* HUGESPAN_CPU_CACHE: bound per CPU; 1536K */
 	size_t limit_bytes;	/* HUGESPAN_LIMIT: hard limit, 0 none */
 	int fork_mode;		/* HUGESPAN_FORK: cow (default) | dontfork */

@@ -36,6 +36,8 @@ int hs_sys_open(const char *path, int flags);
 void hs_sys_close(int fd);
 int hs_sys_ioctl(int fd, unsigned long request, void *arg);
 size_t hs_sys_page_bytes(void);
+/* Time that only goes on, in steps of some milliseconds. */
+uint64_t hs_sys_now_ns(void);
 
 /*
  * Anonymous private memory, readable, writable and zero; NULL without room.
