@@ -42,6 +42,7 @@ struct hs_extent {
 	uint8_t fork_mode;	/* enum hs_fork_mode */
 	bool is_private;	/* device: remapped MAP_PRIVATE at a fork */
 	bool inherited;		/* came to this process by fork */
+	bool starts_small;	/* thp: small pages until there is another extent */
 	bool is_copied;		/* hugetlb: the child's own, of ordinary pages */
 	char *twin;		/* hugetlb: that copy while a fork is under way */
 	struct hs_list link;	/* in backend->extents, guarded by its lock */
@@ -53,6 +54,7 @@ struct hs_map_request {
 	int node;		/* or -1 */
 	bool strict;		/* only from that node */
 	bool populate;		/* no later fault */
+	bool may_start_small;	/* thp: see backend_thp.c */
 	uint8_t fork_mode;
 };
 

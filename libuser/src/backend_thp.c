@@ -79,12 +79,41 @@ static int thp_probe(struct hs_backend *b, char *why, size_t why_size)
 	return 0;
 }
 
+/*
+ * Most programs are small. The first unit of a heap begins with small pages, so
+ * that one that needs 100 KiB has 100 KiB and no unit is cleared for it.
+ */
+static bool starts_small(const struct hs_backend *b,
+			 const struct hs_map_request *req,
+			 const struct hs_extent *x)
+{
+	return req->may_start_small && !req->populate && !b->nr_mapped_total &&
+	       x->bytes == b->unit_bytes;
+}
+
+/* The program is not so small: what was touched is the kernel's to collapse. */
+static void first_becomes_huge(struct hs_backend *b)
+{
+	struct hs_extent *x;
+
+	if (hs_list_empty(&b->extents))
+		return;
+	x = hs_container(b->extents.next, struct hs_extent, link);
+	if (!x->starts_small)
+		return;
+	hs_sys_madvise(x->base, x->bytes, MADV_HUGEPAGE);
+	x->starts_small = false;
+}
+
 static int thp_map(struct hs_backend *b, const struct hs_map_request *req,
 		   struct hs_extent *x)
 {
-	static const struct hs_anon_kind kind = { .advice = MADV_HUGEPAGE };
+	static const struct hs_anon_kind huge = { .advice = MADV_HUGEPAGE };
+	static const struct hs_anon_kind small = { .advice = MADV_NOHUGEPAGE };
 
-	return hs_anon_map(b, req, x, &kind);
+	first_becomes_huge(b);
+	x->starts_small = starts_small(b, req, x);
+	return hs_anon_map(b, req, x, x->starts_small ? &small : &huge);
 }
 
 const struct hs_backend_ops hs_thp_ops = {

@@ -243,6 +243,7 @@ static int map_from(struct hs_pageheap *ph, struct hs_backend *b,
 		.bytes = extent_bytes(b, nr_pages, align),
 		.node = ph->node,
 		.fork_mode = ph->fork_mode,
+		.may_start_small = true,
 	};
 	int err;
 
