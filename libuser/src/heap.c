@@ -39,6 +39,7 @@ static int start_locked(void)
 	}
 	hs_pageheap_init(&hs_pageheap, backend,
 			 hs_opt.backend == HS_BACKEND_AUTO);
+	hs_pageheap.retain_adapts = true;
 	hs_cpu_init();
 	if (hs_opt.verbose)
 		hs_sys_warn("%s backend, unit of %zu KiB, %s caches",

@@ -43,13 +43,14 @@
 	  "faults; auto does so on device and hugetlb.")		\
 	X("RETAIN", "retain", parse_retain,				\
 	  "bytes, with K, M or G", "8M",				\
-	  "Free units kept for reuse before more go back.")		\
+	  "Free units kept for reuse before more go back; up to eight "	\
+	  "times as many while those are taken again within a second.")		\
 	X("TRIM", "trim", parse_trim,					\
 	  "0|1", "1",							\
 	  "1 drains the caches and gives units back when the memory in "	\
 	  "use has fallen to half; 0 leaves what the caches pin.")	\
 	X("CPU_CACHE", "cpu-cache", parse_cpu_cache,			\
-	  "bytes, with K, M or G", "1536K",				\
+	  "bytes, with K, M or G", "3M",				\
 	  "Free objects kept per CPU, at most.")			\
 	X("LIMIT", "limit", parse_limit,				\
 	  "bytes, with K, M or G; 0 for none", "0",			\

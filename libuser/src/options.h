@@ -24,9 +24,9 @@ struct hs_options {
 	bool check;		/* HUGESPAN_CHECK: every free checked, no caches */
 	bool populate;		/* HUGESPAN_POPULATE: map pages when taken */
 	bool populate_auto;	/* it is "auto": on device and hugetlb only */
-	size_t retain_bytes;	/* HUGESPAN_RETAIN: free units kept; 8M */
+	size_t retain_bytes;	/* HUGESPAN_RETAIN: free units kept, at least; 8M */
 	bool trim;		/* HUGESPAN_TRIM: give memory back unasked */
-	size_t cpu_cache_bytes;	/* HUGESPAN_CPU_CACHE: bound per CPU; 1536K */
+	size_t cpu_cache_bytes;	/* HUGESPAN_CPU_CACHE: bound per CPU; 3M */
 	size_t limit_bytes;	/* HUGESPAN_LIMIT: hard limit, 0 none */
 	int fork_mode;		/* HUGESPAN_FORK: cow (default) | dontfork */
 	int stats_fd;		/* HUGESPAN_STATS: -1 none, else at exit to this fd */

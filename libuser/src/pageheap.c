@@ -171,6 +171,56 @@ static void chunk_unmap(struct hs_chunk *chunk)
 	hs_meta_free(chunk, sizeof(*chunk));
 }
 
+/* ---- how much to keep ---------------------------------------------------- */
+
+static void retain_note_gone(struct hs_pageheap *ph, size_t bytes)
+{
+	if (!ph->retain_adapts)
+		return;
+	ph->gone_ns = ph->now_ns();
+	ph->gone_bytes += bytes;
+}
+
+/* A chunk was mapped. Should one that went lately have been kept for it? */
+static void retain_note_mapped(struct hs_pageheap *ph, size_t bytes)
+{
+	size_t max = HS_RETAIN_TIMES * ph->retain_min_bytes;
+	uint64_t now;
+
+	if (!ph->gone_bytes)
+		return;
+	now = ph->now_ns();
+	if (now - ph->gone_ns >= HS_RETAIN_PERIOD_NS) {
+		ph->gone_bytes = 0;
+		return;
+	}
+	if (bytes > ph->gone_bytes)
+		bytes = ph->gone_bytes;
+	ph->gone_bytes -= bytes;
+	ph->raised_ns = now;
+	if (ph->retain_bytes < max)
+		ph->retain_bytes = max - ph->retain_bytes > bytes ?
+			ph->retain_bytes + bytes : max;
+}
+
+/* Does less need to be kept than before? Then retain_bytes says so. */
+static bool retain_has_fallen(struct hs_pageheap *ph)
+{
+	size_t added = ph->retain_bytes - ph->retain_min_bytes;
+	uint64_t now;
+
+	if (!ph->retain_adapts || !added)
+		return false;
+	now = ph->now_ns();
+	if (now - ph->raised_ns < HS_RETAIN_PERIOD_NS)
+		return false;
+	ph->raised_ns = now;
+	added /= 2;
+	ph->retain_bytes = ph->retain_min_bytes +
+		(added < ph->backend->unit_bytes ? 0 : added);
+	return true;
+}
+
 /* ---- allocation ---------------------------------------------------------- */
 
 /* Cut nr_pages out of a free run that holds them. NULL: no memory for records. */
@@ -300,6 +350,7 @@ static struct hs_run *grow(struct hs_pageheap *ph, size_t nr_pages,
 	if (ph->mapped_peak_bytes < ph->mapped_bytes)
 		ph->mapped_peak_bytes = ph->mapped_bytes;
 	chunk_attach(ph, chunk, run);
+	retain_note_mapped(ph, chunk->extent.bytes);
 	run = carve(ph, run, nr_pages, align, state, size_class);
 	hs_unlock(&ph->lock);
 	return run;
@@ -345,18 +396,24 @@ static struct hs_chunk *free_run(struct hs_pageheap *ph, struct hs_run *run)
 	if (chunk->used_pages || ph->idle_bytes <= ph->retain_bytes)
 		return NULL;
 	chunk_detach(ph, chunk);
+	retain_note_gone(ph, chunk->extent.bytes);
 	return chunk;
 }
 
 void hs_pageheap_free(struct hs_pageheap *ph, struct hs_run *run)
 {
-	struct hs_chunk *idle;
+	struct hs_chunk *chunk, *idle;
+	bool has_fallen;
 
 	hs_lock(&ph->lock);
+	chunk = run->chunk;
 	idle = free_run(ph, run);
+	has_fallen = !idle && !chunk->used_pages && retain_has_fallen(ph);
 	hs_unlock(&ph->lock);
 	if (idle)
 		chunk_unmap(idle);
+	if (has_fallen)
+		hs_pageheap_release(ph, ph->retain_bytes);
 }
 
 struct hs_run *hs_pageheap_find_large(uintptr_t addr)
@@ -470,6 +527,8 @@ void hs_pageheap_init(struct hs_pageheap *ph, struct hs_backend *backend,
 	ph->node = hs_opt.node;
 	ph->fork_mode = hs_opt.fork_mode;
 	ph->retain_bytes = hs_opt.retain_bytes;
+	ph->retain_min_bytes = hs_opt.retain_bytes;
+	ph->now_ns = hs_sys_now_ns;
 	ph->limit_bytes = hs_opt.limit_bytes;
 	hs_list_init(&ph->chunks);
 	hs_pagebins_init(&ph->bins);

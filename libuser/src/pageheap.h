@@ -6,7 +6,7 @@
  * A chunk is one extent and the runs in it. Free runs of a chunk are joined
  * with their free neighbours at once, so that no two lie side by side, and
  * they are found by best fit (pagebins.h). A chunk that is free from end to end goes back
- * to the backend, but for what hs_opt.retain_bytes says to keep.
+ * to the backend, but for what retain_bytes says to keep.
  *
  * One lock. It is not held while a backend maps memory.
  */
@@ -23,6 +23,9 @@
 #include "run.h"
 
 #pragma GCC visibility push(hidden)
+
+#define HS_RETAIN_TIMES 8
+#define HS_RETAIN_PERIOD_NS UINT64_C(1000000000)
 
 struct hs_chunk {
 	struct hs_extent extent;
@@ -44,7 +47,18 @@ struct hs_pageheap {
 	bool may_fall_back;	/* on -ENOMEM try the next backend */
 	int node;
 	uint8_t fork_mode;
-	size_t retain_bytes;
+	size_t retain_bytes;	/* now; at least retain_min_bytes */
+	size_t retain_min_bytes;	/* what hs_opt says */
+	/*
+	 * Set by the heap: units that are taken again within a second of their
+	 * return raise retain_bytes by as much, to HS_RETAIN_TIMES the least;
+	 * each second without any halves what was added.
+	 */
+	bool retain_adapts;
+	uint64_t gone_bytes;	/* returned, and not yet taken again */
+	uint64_t gone_ns;	/* when the last of them went */
+	uint64_t raised_ns;	/* when retain_bytes was last raised or halved */
+	uint64_t (*now_ns)(void);
 	size_t limit_bytes;	/* 0: none */
 	struct hs_list chunks;
 	struct hs_pagebins bins;

@@ -39,9 +39,9 @@
 #define HS_BATCH_MAX 32
 
 /* What one CPU may keep of one class; the sum has a bound of its own. */
-#define HS_CPU_CLASS_BYTES (256ul << 10)
+#define HS_CPU_CLASS_BYTES (1024ul << 10)
 #define HS_CPU_CLASS_MIN 2
-#define HS_CPU_CLASS_MAX 512
+#define HS_CPU_CLASS_MAX 1024
 
 /* What the transfer cache may keep of one class. */
 #define HS_TRANSFER_BYTES (512ul << 10)

@@ -83,7 +83,7 @@ static const struct value_case cases[] = {
 	{ "HUGESPAN_TRIM", "1", true },
 	{ "HUGESPAN_TRIM", "2", false },
 	{ "HUGESPAN_TRIM", "yes", false },
-	{ "HUGESPAN_CPU_CACHE", "1536K", true },
+	{ "HUGESPAN_CPU_CACHE", "3M", true },
 	{ "HUGESPAN_CPU_CACHE", "K", false },
 	{ "HUGESPAN_FORK", "cow", true },
 	{ "HUGESPAN_FORK", "dontfork", true },
@@ -249,7 +249,7 @@ static int show_options(void)
 	return 0;
 }
 
-#define DEFAULTS "-1 /dev/hugespan -1 1 0 0 1 8388608 1572864 0 1 -1 0 0\n"
+#define DEFAULTS "-1 /dev/hugespan -1 1 0 0 1 8388608 3145728 0 1 -1 0 0\n"
 
 /*
  * Start this program, or the copy of it at @path as somebody else, with just
