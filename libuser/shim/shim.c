@@ -225,6 +225,9 @@ HS_EXPORT int __register_atfork(fork_handler *prepare, fork_handler *parent,
 	hs_heap_start();
 	if (!next_register_atfork)
 		next_register_atfork = dlsym(RTLD_NEXT, "__register_atfork");
+	/* libc was preloaded before us: then only we come by here. */
+	if (!next_register_atfork)
+		next_register_atfork = dlsym(RTLD_DEFAULT, "__register_atfork");
 	return next_register_atfork(prepare, parent, child, dso);
 }
 
