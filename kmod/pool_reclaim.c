@@ -59,7 +59,8 @@ int hs_reclaim_start(void)
 	const struct shrinker like = {
 		.count_objects = count_pages,
 		.scan_objects = give_pages,
-		.batch = HS_UNIT_PAGES,
+		/* Each scan waits for a grace period: let it be worth it. */
+		.batch = 16 * HS_UNIT_PAGES,
 		.seeks = DEFAULT_SEEKS,
 		.flags = SHRINKER_NUMA_AWARE,
 	};

@@ -165,16 +165,22 @@ bool hs_resize_is_growing(void)
 	return READ_ONCE(is_growing);
 }
 
+/*
+ * A pool that is to shrink may lose units to the system meanwhile: what is too
+ * few then is not taken back from a host that is short of memory.
+ */
 static int resize_one(struct hs_pool *pool, u64 nr_target)
 {
-	u64 nr_have;
-	int err;
+	u64 nr_have = hs_pool_nr_present(pool);
+	bool is_shrinking = nr_have > nr_target;
+	int err = 1;
 
-	do {
+	while (err > 0 && nr_have != nr_target &&
+	       is_shrinking == (nr_have > nr_target)) {
+		err = step(pool, nr_have, nr_target);
 		nr_have = hs_pool_nr_present(pool);
-		err = nr_have == nr_target ? 0 : step(pool, nr_have, nr_target);
-	} while (err > 0);
-	return err;
+	}
+	return min(err, 0);
 }
 
 static u64 nr_present_all(void)
