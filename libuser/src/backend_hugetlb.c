@@ -106,21 +106,23 @@ static int hugetlb_probe(struct hs_backend *b, char *why, size_t why_size)
 
 /*
  * Has the pool a page for every promise made? Pages that the kernel would add
- * on demand do not count: at a fault it may find none.
+ * on demand do not count: at a fault it may find none. if_unknown: what to
+ * answer where /proc/meminfo cannot be read (a child in a chroot).
  */
-static bool holds_all_promised(void)
+static bool holds_all_promised(bool if_unknown)
 {
 	struct pool pool;
 
-	return !read_pool(&pool) &&
-	       pool.nr_free >= pool.nr_reserved + hs_promise_sum();
+	if (read_pool(&pool))
+		return if_unknown;
+	return pool.nr_free >= pool.nr_reserved + hs_promise_sum();
 }
 
 static bool may_share(uint64_t nr)
 {
 	if (!hs_promise_to_child(nr))
 		return false;
-	if (holds_all_promised())
+	if (holds_all_promised(false))
 		return true;
 	hs_promise_less_to_child(nr);
 	return false;
@@ -148,7 +150,7 @@ static int hugetlb_map(struct hs_backend *b, const struct hs_map_request *req,
 	if (!to_me)
 		return -ENOMEM;
 	if (is_shared ? may_share(nr) :
-	    hs_promise_sum() == nr || holds_all_promised()) {
+	    hs_promise_sum() == nr || holds_all_promised(true)) {
 		err = hs_anon_map(b, req, x, &kind);
 		if (err && is_shared)
 			hs_promise_less_to_child(nr);
