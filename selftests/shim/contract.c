@@ -104,7 +104,10 @@ static int print_rows(void)
 	return fflush(stdout);
 }
 
-/* This program once more, to print; with the shim or without. */
+/*
+ * This program once more, to print; with the shim or without. The shim gives
+ * nothing back unasked, so that there is something for malloc_trim.
+ */
 static FILE *print_in_another(const char *what, bool with_shim)
 {
 	char command[PATH_MAX + 100], self[PATH_MAX] = "";
@@ -112,7 +115,8 @@ static FILE *print_in_another(const char *what, bool with_shim)
 	if (readlink("/proc/self/exe", self, sizeof(self) - 1) < 0)
 		return NULL;
 	snprintf(command, sizeof(command), "%s '%s' %s 2>/dev/null",
-		 with_shim ? "" : "LD_PRELOAD= " SHIM_AGAIN "=1", self, what);
+		 with_shim ? "HUGESPAN_TRIM=0" :
+			     "LD_PRELOAD= " SHIM_AGAIN "=1", self, what);
 	return popen(command, "r");
 }
 
